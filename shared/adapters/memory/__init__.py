@@ -1,0 +1,1 @@
+"""Every port in memory: replay, simulation and backtest run on these."""

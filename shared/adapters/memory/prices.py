@@ -1,0 +1,170 @@
+"""Prices in memory: quotes made of bars, and the store of recent minutes.
+
+Decided: a bar is known at its end. While the session runs, a symbol that has traded in it has a live quote, also
+through minutes without a trade; one that has not answers with the stamps of its last bar and is judged stale. After
+the close the stamps stand at the close.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Final
+
+from shared.domain.assets import Symbol
+from shared.domain.bars import Bar
+from shared.domain.errors import InvalidValue
+from shared.domain.money import ONE, require_fraction
+from shared.domain.quotes import JudgedQuote, Quote
+from shared.domain.session import TradingDay
+from shared.domain.times import Tick, require_utc
+from shared.ports.prices import Minute
+
+HALF_SPREAD: Final = Decimal("0.00025")
+"""Half the spread as a share of the price where no quotes were recorded: 2.5 basis points."""
+FEED: Final = "bars"
+
+_KEPT: Final = timedelta(days=2)
+_at = attrgetter("at")
+
+
+class BarFeed:
+    """A price source that replays bars, with `days` the sessions they belong to.
+
+    Recorded quotes replace the made bid and ask from the instant they are dated until the next one of their session;
+    the last price is always a bar's close.
+    """
+
+    def __init__(
+        self,
+        bars: Mapping[Symbol, Sequence[Bar]],
+        days: Sequence[TradingDay],
+        *,
+        half_spread: Decimal = HALF_SPREAD,
+        recorded: Mapping[Symbol, Sequence[Quote]] | None = None,
+    ) -> None:
+        require_fraction("half_spread", half_spread)
+        self._bid_factor, self._ask_factor = ONE - half_spread, ONE + half_spread
+        self._batches = _batches(bars)
+        self._ends = sorted(self._batches)
+        self._next = 0
+        self._days = sorted(days)
+        self._now: datetime | None = None
+        self._known: dict[Symbol, Bar] = {}
+        self._recorded = {symbol: _Recording(quotes) for symbol, quotes in (recorded or {}).items()}
+
+    def advance(self, now: datetime) -> Sequence[Bar]:
+        """Move to `now` and return the bars that became known since, oldest first and by symbol within an instant."""
+        if self._now is not None and now < self._now:
+            raise InvalidValue("now", now, f"a time not before {self._now}")
+        self._now = require_utc("now", now)
+        first, self._next = self._next, bisect_right(self._ends, now, lo=self._next)
+        known: list[Bar] = []
+        for end in self._ends[first : self._next]:
+            batch = self._batches[end]
+            self._known.update(batch)
+            known.extend(batch.values())
+        return known
+
+    @property
+    def next_end(self) -> datetime | None:
+        """Name the instant at which the next bar becomes known, None after the last."""
+        return self._ends[self._next] if self._next < len(self._ends) else None
+
+    def quotes(self, symbols: Sequence[Symbol]) -> Mapping[Symbol, Quote]:
+        now = self._now
+        day = self._session()
+        if now is None or day is None:
+            return {}
+        opens, live = day.opens, min(now, day.closes)
+        known, recorded = self._known, self._recorded
+        bid_factor, ask_factor = self._bid_factor, self._ask_factor
+        answers: dict[Symbol, Quote] = {}
+        for symbol in symbols:
+            bar = known.get(symbol)
+            if bar is None:
+                continue
+            end, close = bar.end, bar.close
+            quoted_at = live if end > opens else end
+            quote = Quote(symbol, close * bid_factor, close * ask_factor, close, quoted_at, end, FEED)
+            if symbol in recorded:
+                quote = recorded[symbol].over(quote, day, now)
+            answers[symbol] = quote
+        return answers
+
+    def _session(self) -> TradingDay | None:
+        """Find the session that runs or ran last."""
+        if self._now is None:
+            return None
+        begun = bisect_right(self._days, self._now, key=attrgetter("opens"))
+        return self._days[begun - 1] if begun else None
+
+
+def _batches(bars: Mapping[Symbol, Sequence[Bar]]) -> dict[datetime, dict[Symbol, Bar]]:
+    """Group bars by the instant they become known, each group in the order of symbols."""
+    batches: defaultdict[datetime, dict[Symbol, Bar]] = defaultdict(dict)
+    for symbol in sorted(bars):
+        for bar in bars[symbol]:
+            batches[bar.end][symbol] = bar
+    return dict(batches)
+
+
+class _Recording:
+    """The recorded quotes of one symbol, read forward."""
+
+    def __init__(self, quotes: Collection[Quote]) -> None:
+        dated = [(quote.quoted_at, quote) for quote in quotes if quote.quoted_at is not None]
+        dated.sort(key=lambda pair: pair[0])
+        self._times = [at for at, _ in dated]
+        self._quotes = [quote for _, quote in dated]
+
+    def over(self, made: Quote, day: TradingDay, now: datetime) -> Quote:
+        """Lay the newest quote recorded in the session over the made one."""
+        place = bisect_right(self._times, now) - 1
+        if place < 0 or self._times[place] <= day.opens:
+            return made
+        newest = self._quotes[place]
+        return made._replace(bid=newest.bid, ask=newest.ask)
+
+
+class MemoryPriceStore:
+    """The recent minutes; those further than `keep` behind the newest are forgotten, and taken for stored."""
+
+    def __init__(self, keep: timedelta = _KEPT) -> None:
+        self._keep = keep
+        self._minutes: list[Minute] = []
+
+    def put_minute(self, tick: Tick, quotes: Mapping[Symbol, JudgedQuote]) -> bool:
+        at = tick.scheduled
+        minutes = self._minutes
+        minute = Minute(at, MappingProxyType(dict(quotes)))
+        if not minutes or at > minutes[-1].at:
+            minutes.append(minute)
+            del minutes[: bisect_left(minutes, at - self._keep, key=_at)]
+            return True
+        if at < minutes[-1].at - self._keep:
+            return False
+        place = bisect_left(minutes, at, key=_at)
+        if minutes[place].at == at:
+            return False
+        insort(minutes, minute, key=_at)
+        return True
+
+    def latest(self) -> Minute | None:
+        return self._minutes[-1] if self._minutes else None
+
+    def window(self, since: datetime, before: datetime) -> Sequence[Minute]:
+        minutes = self._minutes
+        return minutes[bisect_left(minutes, since, key=_at) : bisect_left(minutes, before, key=_at)]
+
+
+class NoPrices:
+    """A price source that knows no symbol: replays have no second provider."""
+
+    def quotes(self, symbols: Sequence[Symbol]) -> Mapping[Symbol, Quote]:
+        return {}

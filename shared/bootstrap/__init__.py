@@ -1,0 +1,1 @@
+"""Construct adapters and wire use cases."""

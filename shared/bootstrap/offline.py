@@ -1,0 +1,134 @@
+"""Everything in memory on a simulated clock: what replay and simulation run on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from shared.adapters.memory.book import (
+    MemoryAlertOutbox,
+    MemoryBrokerRecords,
+    MemoryControls,
+    MemoryCooldowns,
+    MemoryLeases,
+    MemoryLedgers,
+    MemoryPositions,
+    MemoryWatchlist,
+)
+from shared.adapters.memory.broker import MemoryBroker
+from shared.adapters.memory.clock import SimulatedClock
+from shared.adapters.memory.corporate_actions import KnownActions
+from shared.adapters.memory.journal import MemoryJournal
+from shared.adapters.memory.matching import Exchange
+from shared.adapters.memory.messages import (
+    MemoryChannel,
+    MemoryDeadLetters,
+    MemoryDoorbell,
+    MemoryMetrics,
+    MemoryQueue,
+)
+from shared.adapters.memory.prices import MemoryPriceStore, NoPrices
+from shared.adapters.memory.volatility import BarVolatility
+from shared.bootstrap.wiring import Ports
+from shared.domain.alerts import Alert, Channel
+from shared.domain.assets import Symbol
+from shared.domain.intents import AccountId
+from shared.domain.moves import Move
+from shared.domain.positions import Position
+from shared.ports.broker import ExchangeCalendar
+from shared.ports.prices import PriceSource, VolatilitySource
+
+OFFLINE_ACCOUNT = AccountId("offline")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfflineWorld:
+    """The memory adapters of one run, by their own types, so that a driver can look inside."""
+
+    clock: SimulatedClock
+    calendar: ExchangeCalendar
+    exchange: Exchange
+    primary: PriceSource
+    backup: PriceSource
+    actions: KnownActions
+    volatility: VolatilitySource
+    watchlist: MemoryWatchlist
+    positions: MemoryPositions
+    doorbell: MemoryDoorbell
+    channels: Mapping[Channel, MemoryChannel]
+    prices: MemoryPriceStore = field(default_factory=MemoryPriceStore)
+    ledgers: MemoryLedgers = field(default_factory=MemoryLedgers)
+    records: MemoryBrokerRecords = field(default_factory=MemoryBrokerRecords)
+    controls: MemoryControls = field(default_factory=MemoryControls)
+    cooldowns: MemoryCooldowns = field(default_factory=MemoryCooldowns)
+    leases: MemoryLeases = field(default_factory=MemoryLeases)
+    outbox: MemoryAlertOutbox = field(default_factory=MemoryAlertOutbox)
+    journal: MemoryJournal = field(default_factory=MemoryJournal)
+    alerts: MemoryQueue[Alert] = field(default_factory=MemoryQueue)
+    cycles: MemoryQueue[Move] = field(default_factory=MemoryQueue)
+    dead_letters: MemoryDeadLetters = field(default_factory=MemoryDeadLetters)
+    metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
+
+    def ports(self) -> Ports:
+        """Give the adapters as the ports the use cases know."""
+        return Ports(
+            clock=self.clock,
+            calendar=self.calendar,
+            primary=self.primary,
+            backup=self.backup,
+            actions=self.actions,
+            volatility=self.volatility,
+            prices=self.prices,
+            broker=MemoryBroker(self.exchange, self.clock),
+            watchlist=self.watchlist,
+            positions=self.positions,
+            ledgers=self.ledgers,
+            records=self.records,
+            controls=self.controls,
+            cooldowns=self.cooldowns,
+            leases=self.leases,
+            outbox=self.outbox,
+            journal=self.journal,
+            alerts=self.alerts,
+            cycles=self.cycles,
+            doorbell=self.doorbell,
+            channels=self.channels,
+            dead_letters=self.dead_letters,
+            metrics=self.metrics,
+        )
+
+
+def offline_world(
+    *,
+    start: datetime,
+    calendar: ExchangeCalendar,
+    cash: Decimal,
+    positions: Sequence[Position],
+    watched: Sequence[Symbol],
+    primary: PriceSource,
+    backup: PriceSource | None = None,
+    actions: KnownActions | None = None,
+    volatility: VolatilitySource | None = None,
+) -> OfflineWorld:
+    """Build a world in memory whose book and broker agree on the cash and the positions held at the start."""
+    clock = SimulatedClock(start)
+    exchange = Exchange(OFFLINE_ACCOUNT, cash, calendar)
+    for symbol in watched:
+        exchange.list_symbol(symbol)
+    for position in positions:
+        exchange.seed_position(position.symbol, position.quantity, position.average_entry_price)
+    return OfflineWorld(
+        clock=clock,
+        calendar=calendar,
+        exchange=exchange,
+        primary=primary,
+        backup=backup or NoPrices(),
+        actions=actions or KnownActions(),
+        volatility=volatility or BarVolatility({}, timedelta(minutes=1)),
+        watchlist=MemoryWatchlist(watched),
+        positions=MemoryPositions(positions),
+        doorbell=MemoryDoorbell(clock),
+        channels={channel: MemoryChannel(channel, clock) for channel in Channel},
+    )

@@ -1,0 +1,1 @@
+"""Pure trading rules and values; standard library only, no clock, no randomness, no sockets."""

@@ -1,0 +1,106 @@
+"""Price moves: a departure from the rolling window's high or low by the threshold (MOV-01, MOV-02, MOV-04)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from statistics import stdev
+from typing import Final
+
+from shared.domain.assets import Symbol
+from shared.domain.errors import InvalidValue
+from shared.domain.money import ONE, require_fraction
+
+DAYS_FOR_SIGMA: Final = 20
+"""Trading days of history the volatility score needs; fewer is unknown (MOV-04)."""
+SIGMA_STEP: Final = timedelta(minutes=15)
+"""The volatility score compares 15-minute returns."""
+EXTREME_SIGMAS: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveRule:
+    """What counts as a move: `threshold` as a fraction, within `window`, then quiet for `cooldown` per symbol."""
+
+    threshold: Decimal = Decimal("0.05")
+    window: timedelta = timedelta(minutes=15)
+    cooldown: timedelta = timedelta(minutes=15)
+
+    def __post_init__(self) -> None:
+        require_fraction("threshold", self.threshold)
+        for field in ("window", "cooldown"):
+            if getattr(self, field) <= timedelta(0):
+                raise InvalidValue(field, getattr(self, field), "a duration above zero")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One reported move: from a window extreme to the price at the tick.
+
+    `sigmas` is the size of the move in standard deviations of 15-minute returns, None when unknown.
+    """
+
+    symbol: Symbol
+    at: datetime
+    from_price: Decimal
+    price: Decimal
+    sigmas: float | None = None
+
+    @property
+    def change(self) -> Decimal:
+        """Give the change as a signed fraction of the price it left."""
+        return self.price / self.from_price - ONE
+
+    @property
+    def is_extreme(self) -> bool | None:
+        """Say whether the move lies beyond three sigma; None when the volatility is unknown."""
+        return None if self.sigmas is None else self.sigmas > EXTREME_SIGMAS
+
+
+def find_move(
+    symbol: Symbol, price: Decimal, at: datetime, window: Sequence[Decimal], threshold: Decimal
+) -> Move | None:
+    """Compare a price with both extremes of the window's earlier prices; the larger departure is reported.
+
+    An empty window reports nothing. The bound is included: exactly the threshold is a move.
+    """
+    if not window:
+        return None
+    low, high = min(window), max(window)
+    rose = price >= low * (ONE + threshold)
+    fell = price <= high * (ONE - threshold)
+    if not rose and not fell:
+        return None
+    if rose and fell:
+        rose = price / low - ONE >= ONE - price / high
+    return Move(symbol=symbol, at=at, from_price=low if rose else high, price=price)
+
+
+def fifteen_minute_sigma(closes_by_day: Mapping[date, Sequence[Decimal]], today: date) -> float | None:
+    """Give the standard deviation of 15-minute returns over the 20 trading days before `today`.
+
+    `closes_by_day` holds each day's closes at 15-minute steps, oldest first. Returns None (unknown, never zero)
+    with fewer than 20 earlier days, fewer than two returns, or prices that never changed.
+    """
+    days = sorted(day for day in closes_by_day if day < today)[-DAYS_FOR_SIGMA:]
+    if len(days) < DAYS_FOR_SIGMA:
+        return None
+    returns = [ret for day in days for ret in _log_returns(closes_by_day[day])]
+    if len(returns) < 2:
+        return None
+    sigma = stdev(returns)
+    return sigma if sigma > 0 else None
+
+
+def _log_returns(closes: Iterable[Decimal]) -> list[float]:
+    values = [float(close) for close in closes]
+    return [math.log(after / before) for before, after in pairwise(values)]
+
+
+def volatility_score(change: Decimal, sigma: float | None) -> float | None:
+    """Express a change in standard deviations; unknown volatility gives an unknown score."""
+    return None if sigma is None else abs(float(change)) / sigma

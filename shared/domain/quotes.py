@@ -1,0 +1,310 @@
+"""Quotes and what may be done with them: the freshness contract (BEY-10; faults 13, 14 and 15).
+
+A quote arrives as the provider sent it, with all its defects. `judge_quote` says what it is good for:
+an entry needs a quote without any doubt, an exit may act on a degraded price and says so, and a symbol
+without any usable price from either provider is BLIND. A price that jumped further than `WILD_MOVE` from the
+last good one counts only once a second source or the next tick confirms it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from shared.domain.assets import Symbol
+from shared.domain.errors import InvalidValue
+from shared.domain.money import ONE, ZERO, require_fraction, usable_price
+
+WILD_MOVE: Final = Decimal("0.20")
+"""A jump beyond this since the last good price needs confirmation; up to it, one print is enough (RSK-01)."""
+CLOCK_TOLERANCE: Final = timedelta(seconds=5)
+"""A provider's clock may run this far ahead of ours before its quote counts as dated in the future."""
+
+
+class Doubt(StrEnum):
+    """Why a quote cannot be taken at its word."""
+
+    MISSING = "missing"
+    NOT_A_NUMBER = "not_a_number"
+    NOT_POSITIVE = "not_positive"
+    CROSSED = "crossed"
+    WIDE_SPREAD = "wide_spread"
+    STALE = "stale"
+    FROM_THE_FUTURE = "from_the_future"
+    UNDATED = "undated"
+    UNCONFIRMED = "unconfirmed"
+    DISPUTED = "disputed"
+    BACKUP_PRICE = "backup_price"
+
+
+class Quote(NamedTuple):
+    """A quote as a provider sent it, unjudged: any price may be absent, zero or not a number.
+
+    A named tuple, not a dataclass: one is made per symbol and tick, and nothing in it is trusted yet.
+    """
+
+    symbol: Symbol
+    bid: Decimal | None
+    ask: Decimal | None
+    last: Decimal | None
+    quoted_at: datetime | None
+    traded_at: datetime | None
+    feed: str
+
+
+class JudgedQuote(NamedTuple):
+    """What a tick knows about a symbol: the price to act on, the doubts, and the memory the next tick needs.
+
+    `price` is the price an exit may act on, None when BLIND; `at` is its time at the provider; `bid` and `ask`
+    come with an undoubted quote only. `last_good` is the newest price that passed the contract, across sessions;
+    `suspect` is a jump that waits for confirmation, or was confirmed by doubtful quotes only; while it waits, `at` is
+    its time. `blind_since` is when the symbol went blind.
+    """
+
+    symbol: Symbol
+    price: Decimal | None
+    bid: Decimal | None
+    ask: Decimal | None
+    at: datetime | None
+    feed: str
+    doubts: frozenset[Doubt]
+    last_good: Decimal | None
+    last_good_at: datetime | None
+    suspect: Decimal | None
+    blind_since: datetime | None
+
+    @property
+    def is_blind(self) -> bool:
+        """Say whether no provider gave a usable price."""
+        return self.price is None
+
+    @property
+    def opens_positions(self) -> bool:
+        """Say whether an entry may be based on this quote: fresh, sane, agreed and in no doubt."""
+        return self.price is not None and not self.doubts
+
+
+NO_DOUBTS: Final[frozenset[Doubt]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreshnessLimits:
+    """Bounds of the freshness contract.
+
+    `stale_after` is cadence plus 30 s (PRC-02); `widest_spread` is a share of the bid, `furthest_apart` the allowed
+    deviation between two providers as a share of the lower price (BEY-10), `wild_move` the jump that needs
+    confirmation (RSK-01).
+    """
+
+    stale_after: timedelta = timedelta(seconds=90)
+    widest_spread: Decimal = Decimal("0.01")
+    furthest_apart: Decimal = Decimal("0.01")
+    wild_move: Decimal = WILD_MOVE
+
+    def __post_init__(self) -> None:
+        if self.stale_after <= timedelta(0):
+            raise InvalidValue("stale_after", self.stale_after, "a duration above zero")
+        for field in ("widest_spread", "furthest_apart", "wild_move"):
+            require_fraction(field, getattr(self, field))
+
+
+def doubts_of(quote: Quote | None, now: datetime, limits: FreshnessLimits) -> frozenset[Doubt]:
+    """List what is wrong with one provider's quote taken by itself; empty means fresh and sane."""
+    if quote is None or quote.last is None:
+        return frozenset({Doubt.MISSING})
+    last, bid, ask, quoted_at, traded_at = quote.last, quote.bid, quote.ask, quote.quoted_at, quote.traded_at
+    if bid is not None and ask is not None and quoted_at is not None and last.is_finite():
+        newest = quoted_at if traded_at is None or quoted_at > traded_at else traded_at
+        if (
+            bid.is_finite()
+            and ask.is_finite()
+            and last > ZERO
+            and ZERO < bid <= ask
+            and ask - bid <= limits.widest_spread * bid
+            and now - limits.stale_after <= newest <= now + CLOCK_TOLERANCE
+        ):
+            return NO_DOUBTS
+    return frozenset(_each_doubt(quote, now, limits))
+
+
+def _each_doubt(quote: Quote, now: datetime, limits: FreshnessLimits) -> list[Doubt]:
+    doubts = []
+    prices = [price for price in (quote.bid, quote.ask, quote.last) if price is not None]
+    if not all(price.is_finite() for price in prices):
+        doubts.append(Doubt.NOT_A_NUMBER)
+    elif any(price <= ZERO for price in prices):
+        doubts.append(Doubt.NOT_POSITIVE)
+    elif quote.bid is not None and quote.ask is not None:
+        if quote.bid > quote.ask:
+            doubts.append(Doubt.CROSSED)
+        elif quote.ask - quote.bid > limits.widest_spread * quote.bid:
+            doubts.append(Doubt.WIDE_SPREAD)
+    if quote.bid is None or quote.ask is None:
+        doubts.append(Doubt.MISSING)
+    newest = _newest(quote)
+    if newest is None:
+        doubts.append(Doubt.UNDATED)
+    elif now - newest > limits.stale_after:
+        doubts.append(Doubt.STALE)
+    elif newest > now + CLOCK_TOLERANCE:
+        doubts.append(Doubt.FROM_THE_FUTURE)
+    return doubts
+
+
+def _newest(quote: Quote) -> datetime | None:
+    times = [at for at in (quote.quoted_at, quote.traded_at) if at is not None]
+    return max(times) if times else None
+
+
+def _last_is_usable(quote: Quote | None, doubts: frozenset[Doubt]) -> bool:
+    """Say whether the last trade alone may decide an exit: a real price, freshly dated."""
+    if quote is None or quote.last is None or not quote.last.is_finite() or quote.last <= ZERO:
+        return False
+    return not doubts & {Doubt.STALE, Doubt.FROM_THE_FUTURE, Doubt.UNDATED}
+
+
+def is_wild(price: Decimal, last_good: Decimal | None, limits: FreshnessLimits) -> bool:
+    """Say whether a price jumped further from the last good one than a single print may prove."""
+    return last_good is not None and abs(price - last_good) > limits.wild_move * last_good
+
+
+def needs_second_source(
+    quote: Quote | None, previous: JudgedQuote | None, now: datetime, limits: FreshnessLimits
+) -> bool:
+    """Say whether the backup provider must be asked: the quote is invalid, stale, or jumped beyond the wild move."""
+    doubts = doubts_of(quote, now, limits)
+    if doubts - {Doubt.WIDE_SPREAD}:
+        return True
+    last_good = previous.last_good if previous else None
+    return quote is not None and quote.last is not None and is_wild(quote.last, last_good, limits)
+
+
+def judge_quote(
+    symbol: Symbol,
+    quote: Quote | None,
+    second: Quote | None,
+    previous: JudgedQuote | None,
+    now: datetime,
+    limits: FreshnessLimits,
+) -> JudgedQuote:
+    """Judge one symbol from its primary quote, the backup's (if asked) and what the tick before knew.
+
+    Exits follow the primary while it is valid and the backup when it is not; a crossed or zero quote with a
+    fresh, real last trade still serves an exit when the backup is silent (faults 13 and 15).
+    """
+    doubts = doubts_of(quote, now, limits)
+    if doubts or second is not None or quote is None or quote.last is None:
+        return _judge_in_doubt(symbol, quote, doubts, second, previous, now, limits)
+    last = quote.last
+    if previous is not None and is_wild(last, previous.last_good, limits):
+        return _judge_in_doubt(symbol, quote, doubts, second, previous, now, limits)
+    at = _newest(quote)
+    return JudgedQuote(symbol, last, quote.bid, quote.ask, at, quote.feed, NO_DOUBTS, last, at, None, None)
+
+
+def _judge_in_doubt(
+    symbol: Symbol,
+    quote: Quote | None,
+    doubts: frozenset[Doubt],
+    second: Quote | None,
+    previous: JudgedQuote | None,
+    now: datetime,
+    limits: FreshnessLimits,
+) -> JudgedQuote:
+    second_usable = _last_is_usable(second, doubts_of(second, now, limits))
+    chosen = quote if not doubts - {Doubt.WIDE_SPREAD} else None
+    if chosen is None and second_usable:
+        chosen, doubts = second, doubts | {Doubt.BACKUP_PRICE}
+    elif chosen is None and _last_is_usable(quote, doubts):
+        chosen = quote
+    if chosen is None or chosen.last is None:
+        return _blind(symbol, doubts, previous, now)
+    price = chosen.last
+    agreed = second_usable and chosen is quote and second is not None and second.last is not None
+    if agreed and second is not None and second.last is not None and _are_apart(price, second.last, limits):
+        agreed, doubts = False, doubts | {Doubt.DISPUTED}
+    last_good = previous.last_good if previous else None
+    wild = is_wild(price, last_good, limits)
+    if wild and not agreed and not _confirms(chosen, price, previous, limits):
+        return _unconfirmed(symbol, chosen, doubts | {Doubt.UNCONFIRMED}, previous, now)
+    at = _newest(chosen)
+    sound = not doubts
+    passed = Doubt.DISPUTED not in doubts and (chosen is second or doubts <= {Doubt.WIDE_SPREAD})
+    good, good_at = (price, at) if passed else (last_good, previous.last_good_at if previous else None)
+    return JudgedQuote(
+        symbol, price, chosen.bid if sound else None, chosen.ask if sound else None, at, chosen.feed, doubts,
+        good, good_at, price if wild and not passed else None, None,
+    )  # fmt: skip
+
+
+def _are_apart(one: Decimal, other: Decimal, limits: FreshnessLimits) -> bool:
+    return abs(one - other) > limits.furthest_apart * min(one, other)
+
+
+def _confirms(quote: Quote, price: Decimal, previous: JudgedQuote | None, limits: FreshnessLimits) -> bool:
+    """Say whether this quote repeats the suspected jump to the same side, by a newer trade or a newer bid and ask.
+
+    The same trade seen on two ticks is still one print. A jump once confirmed stays so until the price is back.
+    """
+    if previous is None or previous.suspect is None or previous.last_good is None:
+        return False
+    good = previous.last_good
+    if (price > good) != (previous.suspect > good):
+        return False
+    if previous.price is not None or previous.at is None:
+        return True
+    if quote.traded_at is not None and quote.traded_at > previous.at:
+        return True
+    if quote.quoted_at is None or quote.quoted_at <= previous.at:
+        return False
+    return all(
+        side is not None and usable_price(side) and is_wild(side, good, limits) and (side > good) == (price > good)
+        for side in (quote.bid, quote.ask)
+    )
+
+
+def _unconfirmed(
+    symbol: Symbol, chosen: Quote, doubts: frozenset[Doubt], previous: JudgedQuote | None, now: datetime
+) -> JudgedQuote:
+    """Keep the last good price as it was and remember the jump, so that the next tick can confirm it."""
+    return JudgedQuote(
+        symbol, None, None, None, _newest(chosen), chosen.feed, doubts,
+        previous.last_good if previous else None,
+        previous.last_good_at if previous else None,
+        chosen.last,
+        (previous.blind_since if previous else None) or now,
+    )  # fmt: skip
+
+
+def _blind(symbol: Symbol, doubts: frozenset[Doubt], previous: JudgedQuote | None, now: datetime) -> JudgedQuote:
+    return JudgedQuote(
+        symbol, None, None, None,
+        previous.at if previous and previous.suspect is not None else None,
+        "none", doubts,
+        previous.last_good if previous else None,
+        previous.last_good_at if previous else None,
+        previous.suspect if previous else None,
+        (previous.blind_since if previous else None) or now,
+    )  # fmt: skip
+
+
+def rebase(judged: JudgedQuote, factor: Decimal, cash: Decimal = ZERO) -> JudgedQuote:
+    """Carry the price memory over a corporate action: divide by the split factor, take off the cash amount.
+
+    A memory that would fall to zero or below is dropped.
+    """
+    if factor == ONE and cash == ZERO:
+        return judged
+    last_good = judged.last_good
+    suspect = judged.suspect
+    if last_good is not None:
+        last_good = last_good / factor - cash
+    if suspect is not None:
+        suspect = suspect / factor - cash
+    return judged._replace(
+        last_good=last_good if last_good is not None and last_good > ZERO else None,
+        suspect=suspect if suspect is not None and suspect > ZERO else None,
+    )

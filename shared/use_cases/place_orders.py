@@ -1,0 +1,446 @@
+"""Drain prepared intents to the broker, exits first, each at most once (ORD-04, ORD-05, ORD-08; faults 4 to 10, 43).
+
+The order of steps around one send is the heart of the second invariant. The journal learns what will be sent; one
+conditional write claims the intent as SENT; the kill switch is read; the clock is read; then the request leaves. A
+crash at any point leaves an intent that reconciliation resolves by asking the broker for its id.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.domain.alerts import Alert, AlertKind, Severity
+from shared.domain.assets import Symbol
+from shared.domain.errors import BrokerRefusal, Conflict, OutcomeUnknown, Refusal, Throttled, TryAgain
+from shared.domain.intents import AT_BROKER, AccountId, Intent, IntentId, IntentState
+from shared.domain.ledger import Ledger
+from shared.domain.money import ZERO, plain
+from shared.domain.orders import HeldPosition, Order, OrderStatus, request_for
+from shared.domain.session import Session, SessionState
+from shared.domain.times import iso
+from shared.ports.book import Controls, Leases, Ledgers
+from shared.ports.broker import Broker
+from shared.ports.clock import Clock
+from shared.ports.messages import AlertQueue, Doorbell
+from shared.use_cases.check_risk import read_kill_switch
+from shared.use_cases.judge_session_now import JudgeSessionNow
+from shared.use_cases.record_fact import RecordFact
+from shared.use_cases.tell import tell_quietly
+from shared.use_cases.weigh_entry import WeighEntry
+
+log = logging.getLogger(__name__)
+
+_TRIES: Final = 10
+_S = IntentState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorRules:
+    """Bounds of the executor.
+
+    The `lease` outlives every request begun under it: sending starts at most `start_within` after the claim and the
+    broker call ends within 12 s (2 s to connect, 10 s to read), well before the `send_deadline` after which a look-up
+    that finds nothing counts as "never arrived". New sends stop `stop_before` the lease's end. An entry not sent
+    within `entry_good_for` is abandoned; after an unknown outcome the doorbell rings again in `look_again`. However
+    long the broker asks us to wait, an exit is tried again after `longest_quiet`.
+    """
+
+    lease: timedelta = timedelta(seconds=60)
+    stop_before: timedelta = timedelta(seconds=20)
+    start_within: timedelta = timedelta(seconds=10)
+    entry_good_for: timedelta = timedelta(minutes=10)
+    look_again: timedelta = timedelta(seconds=5)
+    longest_quiet: timedelta = timedelta(seconds=60)
+
+
+@dataclass(slots=True, kw_only=True)
+class PlaceReport:
+    """What one executor run did; `busy` means that another run holds the lease."""
+
+    busy: bool = False
+    sent: list[IntentId] = field(default_factory=list)
+    waiting: list[IntentId] = field(default_factory=list)
+    abandoned: list[IntentId] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceOrders:
+    """Run the executor once under the lease; `owner` is a token no other run shares."""
+
+    account: AccountId
+    clock: Clock
+    broker: Broker
+    session: JudgeSessionNow
+    weigh: WeighEntry
+    ledgers: Ledgers
+    leases: Leases
+    controls: Controls
+    alerts: AlertQueue
+    doorbell: Doorbell
+    record: RecordFact
+    rules: ExecutorRules = field(default_factory=ExecutorRules)
+
+    def __call__(self, owner: str) -> PlaceReport:
+        """Send what is prepared and cancel what must not rest; a failing intent never delays another's exit."""
+        if not self._has_work():
+            return PlaceReport()
+        started = self.clock.now()
+        if not self.leases.acquire("executor", owner, started, started + self.rules.lease):
+            return PlaceReport(busy=True)
+        report = PlaceReport()
+        try:
+            _Run(self, owner, started, report).drain()
+        finally:
+            self._release(owner)
+        return report
+
+    def _has_work(self) -> bool:
+        """Look at the Book without the lease: most minutes there is nothing to do."""
+        ledger = self.ledgers.load(self.account)
+        return any(i.state is _S.PREPARED or (i.is_entry and i.state in AT_BROKER) for i in ledger.open.values())
+
+    def _release(self, owner: str) -> None:
+        """Give the lease back; when that fails it runs out by itself."""
+        try:
+            self.leases.release("executor", owner)
+        except TryAgain as error:
+            log.warning("lease not released", extra={"owner": owner, "problem": str(error)})
+
+
+class _Run:
+    """One executor run: what it may assume for its short life, and its steps."""
+
+    def __init__(self, executor: PlaceOrders, owner: str, started: datetime, report: PlaceReport) -> None:
+        self.x = executor
+        self.owner = owner
+        self.report = report
+        self.stop_at = started + executor.rules.lease - executor.rules.stop_before
+        self.now_session: Session | None = None
+        self.held: Mapping[Symbol, HeldPosition] | None = None
+
+    def drain(self) -> None:
+        """Work off exits first, then cancels, then entries."""
+        ledger = self.x.ledgers.load(self.x.account)
+        prepared = ledger.in_state(_S.PREPARED)
+        if self._is_quiet(ledger):
+            self.report.waiting += [intent.id for intent in prepared]
+            return
+        self._each([i for i in prepared if not i.is_entry], self._place_exit)
+        if self._entries_must_go():
+            self._each([i for i in ledger.in_state(*AT_BROKER) if i.is_entry], self._cancel)
+        self._each([i for i in prepared if i.is_entry], self._place_entry)
+
+    def _is_quiet(self, ledger: Ledger) -> bool:
+        return ledger.quiet_until is not None and self.x.clock.now() < ledger.quiet_until
+
+    def _each(self, intents: list[Intent], step: Callable[[IntentId], None]) -> None:
+        for intent in intents:
+            if self.x.clock.now() >= self.stop_at:
+                self.report.waiting.append(intent.id)
+                self.x.doorbell.ring()
+                continue
+            try:
+                step(intent.id)
+            except Throttled as error:
+                self._hold_back(error)
+                return
+            except (TryAgain, OutcomeUnknown, BrokerRefusal) as error:
+                self._problem(intent, error)
+
+    def _hold_back(self, error: Throttled) -> None:
+        """Remember until when the broker wants quiet, and wake up then (fault 9)."""
+        until = self.x.clock.now() + min(error.retry_after, self.x.rules.longest_quiet)
+        self._change(lambda ledger: ledger.quieted(until))
+        self.x.doorbell.ring(error.retry_after)
+        self.report.problems.append(f"broker asks to wait {error.retry_after.total_seconds():g} s")
+
+    def _problem(self, intent: Intent, error: Exception) -> None:
+        self.report.problems.append(f"{intent.symbol} {intent.id}: {error}")
+        severity = Severity.WARNING if intent.is_entry else Severity.CRITICAL
+        self._tell(AlertKind.SYSTEM_ERROR, severity, f"order {intent.symbol}", str(error), intent.id)
+
+    # exits
+
+    def _place_exit(self, intent_id: IntentId) -> None:
+        """Send a protective exit: nothing but the session, what is held, and a resting opposite order can hold it."""
+        intent = self._prepared(intent_id)
+        if intent is None:
+            return
+        session = self._session()
+        if not session.is_open:
+            self._wait_for_open(intent, session)
+            return
+        if self._cancel_opposite(intent):
+            self.report.waiting.append(intent.id)
+            return
+        held = self._holding(intent.symbol)
+        if held is None:
+            self._abandon(intent, f"nothing of {intent.symbol} is held at the broker")
+            return
+        if held.available <= ZERO:
+            self._blocked(intent, f"all {plain(held.quantity)} shares are reserved by another order")
+            return
+        self._send(replace(intent, quantity=min(intent.quantity, held.available)))
+
+    def _wait_for_open(self, intent: Intent, session: Session) -> None:
+        self.report.waiting.append(intent.id)
+        if session.state is SessionState.UNSURE:
+            text = f"{intent.symbol}: the exit waits, the session is unsure ({session.reason})"
+            self._tell(AlertKind.SESSION_UNSURE, Severity.CRITICAL, intent.symbol, text, self._minute())
+
+    def _cancel_opposite(self, intent: Intent) -> bool:
+        """Cancel our own resting buy in the symbol first: the broker refuses both sides at once."""
+        ledger = self.x.ledgers.load(self.x.account)
+        entry = ledger.open_for(intent.symbol, intent.side.opposite)
+        if entry is None:
+            return False
+        if entry.state is _S.PREPARED:
+            self._abandon(entry, "an exit in the symbol goes first")
+            return False
+        if entry.state in AT_BROKER:
+            self._cancel(entry.id)
+            self.x.doorbell.ring(self.x.rules.look_again)
+            return True
+        return False
+
+    def _holding(self, symbol: Symbol) -> HeldPosition | None:
+        """Take what the broker holds, not what our book says (fault 7); one read per run."""
+        if self.held is None:
+            self.held = {position.symbol: position for position in self.x.broker.positions()}
+        return self.held.get(symbol)
+
+    def _blocked(self, intent: Intent, why: str) -> None:
+        self.report.waiting.append(intent.id)
+        text = f"{intent.symbol}: the exit cannot be sent: {why}. Cancel that order at the broker."
+        self._tell(AlertKind.EXIT_BLOCKED, Severity.CRITICAL, intent.symbol, text, self._minute())
+
+    # entries
+
+    def _place_entry(self, intent_id: IntentId) -> None:
+        """Put an entry before the gate again and send what still passes; never more than was prepared."""
+        ledger = self.x.ledgers.load(self.x.account)
+        intent = ledger.open.get(intent_id)
+        if intent is None or intent.state is not _S.PREPARED:
+            return
+        if self.x.clock.now() - intent.created_at > self.x.rules.entry_good_for:
+            self._abandon(intent, "not sent in time")
+            return
+        session = self._session()
+        verdict = self.x.weigh(intent.symbol, intent.quantity, intent.worst_price, ledger, session, besides=intent.id)
+        if not verdict.passes:
+            self._abandon(intent, "; ".join(verdict.reasons))
+            return
+        gate = (*intent.evidence.gate, *(verdict.reasons or ("passed again before sending",)))
+        gated = replace(intent, quantity=verdict.quantity, evidence=replace(intent.evidence, gate=gate))
+        self._send(gated, ledger)
+
+    def _entries_must_go(self) -> bool:
+        """Say whether open entry orders must be canceled: the kill switch, or a state that halts (fault 43)."""
+        if read_kill_switch(self.x.controls).engaged:
+            return True
+        state = self.x.controls.trading_state()
+        return state is not None and state.cancels_entries
+
+    def _cancel(self, intent_id: IntentId) -> None:
+        """Ask the broker to cancel; reconciliation sees when that happened."""
+        intent = self.x.ledgers.load(self.x.account).open.get(intent_id)
+        order = self.x.broker.order_by_client_id(intent_id) if intent else None
+        if order is None or not order.is_live:
+            return
+        try:
+            self.x.broker.cancel(order)
+        except BrokerRefusal as refusal:
+            if refusal.kind is not Refusal.NOT_CANCELABLE:
+                raise
+
+    # one send
+
+    def _send(self, intent: Intent, judged: Ledger | None = None) -> None:
+        """Journal, claim, read the kill switch, read the clock, send; in this order.
+
+        An entry's claim is conditional on the very ledger the gate judged; an exit's claim reads again and retries.
+        """
+        now = self.x.clock.now()
+        recorded = self._record_send(intent, now)
+        claim = replace(intent, owner=self.owner, sends=intent.sends + 1, sent_at=now, recorded=recorded).moved_to(
+            _S.SENT
+        )
+        if not self._claim(claim, judged):
+            return
+        if claim.is_entry and read_kill_switch(self.x.controls).engaged:
+            self._hand_back(claim, "the kill switch was set before sending")
+            return
+        if self.x.clock.now() - now > self.x.rules.start_within:
+            log.warning("claimed too long ago to send, left to reconciliation", extra={"intent": claim.id})
+            return
+        self._submit(claim)
+
+    def _record_send(self, intent: Intent, now: datetime) -> bool:
+        """Journal the send first; an exit goes on without (the journal is caught up later), an entry does not."""
+        try:
+            self.x.record("order_sending", now, owner=self.owner, **intent.fields())
+        except TryAgain:
+            if intent.is_entry:
+                raise
+            return False
+        return True
+
+    def _claim(self, claim: Intent, judged: Ledger | None) -> bool:
+        for _ in range(_TRIES):
+            ledger = judged or self.x.ledgers.load(self.x.account)
+            stored = ledger.open.get(claim.id)
+            if stored is None or stored.state is not _S.PREPARED:
+                return False
+            claimed = ledger.with_changed(replace(claim, told=stored.told))
+            if claim.is_entry and claim.sent_at is not None:
+                claimed = claimed.with_entry_sent(claim.symbol, claim.sent_at)
+            try:
+                self.x.ledgers.save(claimed)
+            except Conflict:
+                if judged is not None:
+                    raise
+                continue
+            return True
+        raise Conflict(f"the ledger stayed contended over {_TRIES} tries")
+
+    def _submit(self, claim: Intent) -> None:
+        try:
+            order = self.x.broker.submit(request_for(claim))
+        except BrokerRefusal as refusal:
+            self._refused(claim, refusal)
+        except OutcomeUnknown as error:
+            self._look_up(claim, str(error))
+        except TryAgain as error:
+            # certainly not taken: 429, or no connection was made
+            self._change_intent(claim.id, _unsent)
+            self.x.doorbell.ring(self.x.rules.look_again)
+            raise error
+        else:
+            self._accepted(claim, order)
+
+    def _accepted(self, claim: Intent, order: Order) -> None:
+        """Record that the broker has it. Fills are left to reconciliation, which sees cash and shares with them."""
+        self.report.sent.append(claim.id)
+        if order.status is OrderStatus.REJECTED:
+            self._reject(claim, "the broker rejected it on arrival", order.id)
+            return
+        self._change_intent(claim.id, lambda i: _step(i, _S.ACKED, broker_order_id=order.id))
+        self._record_quietly("order_acknowledged", claim, order=order.id, status=order.status)
+
+    def _look_up(self, claim: Intent, problem: str) -> None:
+        """After an unknown outcome ask for the id once; if that tells nothing the intent is UNKNOWN (fault 7)."""
+        order = self._find(claim)
+        if order is not None:
+            self._accepted(claim, order)
+            return
+        self._change_intent(claim.id, lambda i: _step(i, _S.UNKNOWN))
+        text = f"{claim.symbol}: whether the broker has the {claim.side} order is unknown ({problem}); asking again"
+        self._tell(AlertKind.ORDER_UNKNOWN, Severity.WARNING, claim.symbol, text, claim.id)
+        self.x.doorbell.ring(self.x.rules.look_again)
+
+    def _find(self, claim: Intent) -> Order | None:
+        try:
+            return self.x.broker.order_by_client_id(claim.id)
+        except TryAgain:
+            return None
+
+    def _refused(self, claim: Intent, refusal: BrokerRefusal) -> None:
+        if refusal.kind is Refusal.USED_ID:
+            self._look_up(claim, "the broker has seen this id")
+        elif not claim.is_entry and refusal.kind in _EXIT_WAITS:
+            self._change_intent(claim.id, _unsent)
+            self._blocked(claim, refusal.message)
+        else:
+            self._reject(claim, str(refusal), "")
+
+    def _reject(self, claim: Intent, why: str, order_id: str) -> None:
+        severity = Severity.WARNING if claim.is_entry else Severity.CRITICAL
+        text = f"{claim.symbol}: the broker refused the {claim.side} order: {why}"
+        self._tell(AlertKind.ORDER_REFUSED, severity, claim.symbol, text, claim.id)
+        closed_at = self.x.clock.now()
+        self._change_intent(
+            claim.id, lambda i: _step(i, _S.REJECTED, note=why, closed_at=closed_at, broker_order_id=order_id)
+        )
+
+    # the ledger
+
+    def _prepared(self, intent_id: IntentId) -> Intent | None:
+        intent = self.x.ledgers.load(self.x.account).open.get(intent_id)
+        return intent if intent is not None and intent.state is _S.PREPARED else None
+
+    def _hand_back(self, claim: Intent, why: str) -> None:
+        """Give up a claimed entry that was never sent."""
+        self._change_intent(claim.id, lambda i: _step(i, _S.PREPARED))
+        self._abandon(claim, why)
+
+    def _abandon(self, intent: Intent, why: str) -> None:
+        closed_at = self.x.clock.now()
+        self._change_intent(
+            intent.id,
+            lambda i: _step(i, _S.ABANDONED, note=why, closed_at=closed_at) if i.state is _S.PREPARED else i,
+        )
+        self.report.abandoned.append(intent.id)
+        log.info("intent abandoned", extra={"intent": intent.id, "why": why})
+
+    def _change_intent(self, intent_id: IntentId, change: Callable[[Intent], Intent]) -> None:
+        """Change an open intent, whatever else changed in the ledger meanwhile; a closed one stays as it is."""
+
+        def changed(ledger: Ledger) -> Ledger:
+            intent = ledger.open.get(intent_id)
+            after = change(intent) if intent is not None else None
+            return ledger if after is None or after is intent else ledger.with_changed(after)
+
+        self._change(changed)
+
+    def _change(self, change: Callable[[Ledger], Ledger]) -> None:
+        for _ in range(_TRIES):
+            ledger = self.x.ledgers.load(self.x.account)
+            changed = change(ledger)
+            if changed is ledger:
+                return
+            try:
+                self.x.ledgers.save(changed)
+            except Conflict:
+                continue
+            return
+        raise Conflict(f"the ledger stayed contended over {_TRIES} tries")
+
+    def _session(self) -> Session:
+        if self.now_session is None:
+            self.now_session = self.x.session()
+        return self.now_session
+
+    def _record_quietly(self, kind: str, claim: Intent, **fields: object) -> None:
+        try:
+            self.x.record(kind, self.x.clock.now(), intent=claim.id, symbol=claim.symbol, **fields)
+        except TryAgain as error:
+            log.warning("fact not journaled", extra={"fact": kind, "intent": claim.id, "problem": str(error)})
+
+    def _tell(self, kind: AlertKind, severity: Severity, subject: str, text: str, occurrence: str) -> None:
+        at = self.x.clock.now()
+        tell_quietly(
+            self.x.alerts,
+            Alert(kind=kind, severity=severity, subject=subject, at=at, text=text, occurrence=occurrence),
+        )
+
+    def _minute(self) -> str:
+        return iso(self.x.clock.now().replace(second=0, microsecond=0))
+
+
+def _step(intent: Intent, state: IntentState, **changes: object) -> Intent:
+    """Move an intent if it still can; when reconciliation was faster, its word stands."""
+    return intent.moved_to(state, **changes) if intent.can_move_to(state) else intent
+
+
+def _unsent(intent: Intent) -> Intent:
+    """Take back a claim whose request the broker certainly did not take."""
+    return replace(intent, state=_S.PREPARED, sends=intent.sends - 1) if intent.state is _S.SENT else intent
+
+
+_EXIT_WAITS: Final = frozenset({Refusal.OPPOSITE_SIDE_RESTING, Refusal.SHARES_RESERVED, Refusal.SESSION_CLOSED})
+"""Refusals after which a protective exit waits for the next run instead of being given up."""

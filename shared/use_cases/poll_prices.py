@@ -1,0 +1,230 @@
+"""Price every watched symbol on a tick, keep the minute, and report moves (PRC-01, PRC-03, MOV-01 to MOV-03)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from shared.domain.alerts import Alert, AlertKind, Severity
+from shared.domain.assets import Symbol
+from shared.domain.errors import TryAgain
+from shared.domain.intents import AccountId
+from shared.domain.journal import to_plain
+from shared.domain.money import plain
+from shared.domain.moves import Move, MoveRule, find_move, volatility_score
+from shared.domain.quotes import Doubt, JudgedQuote
+from shared.domain.session import TradingDay
+from shared.domain.times import Tick
+from shared.ports.book import Cooldowns, Ledgers, Positions, Watchlist
+from shared.ports.broker import ExchangeCalendar
+from shared.ports.clock import Clock
+from shared.ports.messages import AlertQueue, CycleQueue
+from shared.ports.metrics import Metrics
+from shared.ports.prices import Minute, PriceStore, VolatilitySource
+from shared.use_cases.judge_quotes import JudgeQuotes, Memory
+from shared.use_cases.record_fact import RecordFact
+
+log = logging.getLogger(__name__)
+
+CLAIM_FOR: Final = timedelta(minutes=1)
+"""A run claims a move this long while it reports it; a crash in between frees it for the next tick."""
+
+
+class PollResult(StrEnum):
+    """How a tick ended."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    LATE = "late"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollReport:
+    """What one tick did; `problems` are symbols whose move could not be reported."""
+
+    result: PollResult
+    quotes: dict[Symbol, JudgedQuote] = field(default_factory=dict)
+    moves: Sequence[Move] = ()
+    problems: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollRules:
+    """Bounds of the poll: what a move is, when a blind symbol is told, how long a gap between ticks may be.
+
+    With a `cadence` longer than the move window a move is judged from tick to tick.
+    """
+
+    cadence: timedelta = timedelta(minutes=1)
+    move: MoveRule = field(default_factory=MoveRule)
+    blind_after: timedelta = timedelta(minutes=5)
+    longest_gap: timedelta = timedelta(minutes=3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollPrices:
+    """Run one price tick; the same tick again changes nothing."""
+
+    account: AccountId
+    clock: Clock
+    calendar: ExchangeCalendar
+    judge: JudgeQuotes
+    prices: PriceStore
+    volatility: VolatilitySource
+    watchlist: Watchlist
+    positions: Positions
+    ledgers: Ledgers
+    cooldowns: Cooldowns
+    cycles: CycleQueue
+    alerts: AlertQueue
+    metrics: Metrics
+    record: RecordFact
+    rules: PollRules = field(default_factory=PollRules)
+
+    def __call__(self, tick: Tick) -> PollReport:
+        """Quote, judge, store and compare; outside the session there is nothing to poll."""
+        day = session_of(self.calendar, tick)
+        if day is None:
+            return PollReport(result=PollResult.CLOSED)
+        self.metrics.put("tick_lag", tick.lag(self.clock.now()).total_seconds())
+        previous = self.prices.latest()
+        if previous is not None and previous.at == tick.scheduled:
+            return PollReport(result=PollResult.DUPLICATE)
+        symbols = self._universe()
+        memory = self.judge.carried_over(symbols, previous, day.date)
+        quotes = self.judge(symbols, memory)
+        if not self.prices.put_minute(tick, quotes):
+            return PollReport(result=PollResult.DUPLICATE)
+        if previous is not None and previous.at > tick.scheduled:
+            return PollReport(result=PollResult.LATE, quotes=quotes)
+        self._tell_gap(tick, previous, day)
+        self._tell_doubts(tick, quotes, previous, day)
+        moves, problems = self._report_moves(tick, quotes, memory)
+        return PollReport(result=PollResult.STORED, quotes=quotes, moves=moves, problems=problems)
+
+    def _universe(self) -> list[Symbol]:
+        """Join watchlist, positions and open orders, each symbol once."""
+        held = (position.symbol for position in self.positions.all())
+        working = (intent.symbol for intent in self.ledgers.load(self.account).open.values())
+        return list(dict.fromkeys((*self.watchlist.symbols(), *held, *working)))
+
+    def _report_moves(
+        self, tick: Tick, quotes: dict[Symbol, JudgedQuote], memory: Memory
+    ) -> tuple[list[Move], list[str]]:
+        """Find moves against the window and report each once; one symbol's failure does not stop the rest."""
+        rule = self.rules.move
+        bar_to_bar = self.rules.cadence > rule.window
+        earlier = [] if bar_to_bar else self.prices.window(tick.scheduled - rule.window, tick.scheduled)
+        reported, problems = [], []
+        for symbol, quote in quotes.items():
+            price = quote.price
+            if price is None:
+                continue
+            if bar_to_bar:
+                before = [known.last_good] if (known := memory.get(symbol)) and known.last_good is not None else []
+            else:
+                before = [p for minute in earlier if (q := minute.quotes.get(symbol)) and (p := q.price) is not None]
+            move = find_move(symbol, price, tick.scheduled, before, rule.threshold)
+            if move is None:
+                continue
+            try:
+                if self._report(self._scored(move)):
+                    reported.append(move)
+            except TryAgain as error:
+                problems.append(f"{symbol}: {error}")
+                log.warning("move not reported", extra={"symbol": symbol, "problem": str(error)})
+        return reported, problems
+
+    def _scored(self, move: Move) -> Move:
+        sigma = self.volatility.sigma(move.symbol, move.at)
+        return replace(move, sigmas=volatility_score(move.change, sigma))
+
+    def _report(self, move: Move) -> bool:
+        """Start the symbol's cycle unless it is quiet; claim first, so that parallel ticks give one event."""
+        now, key = self.clock.now(), f"move|{move.symbol}"
+        if not self.cooldowns.start(key, now, now + CLAIM_FOR):
+            log.info("move suppressed", extra={"symbol": move.symbol, "change": str(move.change)})
+            return False
+        self.record("move_detected", now, **_fields(move))
+        self.cycles.send(move)
+        self.alerts.send(_move_alert(move))
+        self.cooldowns.extend(key, now + self.rules.move.cooldown)
+        return True
+
+    def _tell_gap(self, tick: Tick, previous: Minute | None, day: TradingDay) -> None:
+        if previous is None or previous.at < day.opens:
+            return
+        gap = tick.scheduled - previous.at
+        if gap > self.rules.longest_gap:
+            text = f"No tick for {gap.total_seconds() / 60:.0f} minutes before {tick.id}"
+            self.alerts.send(_alert(AlertKind.TICKS_MISSED, Severity.WARNING, "ticks", tick, text))
+
+    def _tell_doubts(
+        self, tick: Tick, quotes: dict[Symbol, JudgedQuote], previous: Minute | None, day: TradingDay
+    ) -> None:
+        """Alert on disputed, unconfirmed and lastingly blind symbols, and once when a blind one sees again."""
+        before = previous.quotes if previous else {}
+        for symbol, quote in quotes.items():
+            was_blind = self._blind_too_long(before.get(symbol), previous.at if previous else tick.scheduled, day)
+            if not quote.doubts and not was_blind:
+                continue
+            if Doubt.UNCONFIRMED in quote.doubts:
+                self.alerts.send(_unconfirmed_alert(tick, quote))
+            if Doubt.DISPUTED in quote.doubts:
+                text = f"{symbol}: the two price sources disagree; entries are blocked"
+                self.alerts.send(_alert(AlertKind.PRICE_DISPUTED, Severity.WARNING, symbol, tick, text))
+            if self._blind_too_long(quote, tick.scheduled, day):
+                text = f"{symbol}: no usable price since {quote.blind_since}; the software stop cannot act"
+                self.alerts.send(_alert(AlertKind.SYMBOL_BLIND, Severity.CRITICAL, symbol, tick, text))
+            elif was_blind:
+                text = f"{symbol}: priced again at {plain(quote.price) if quote.price else 'unknown'}"
+                self.alerts.send(
+                    replace(_alert(AlertKind.SYMBOL_BLIND, Severity.INFO, symbol, tick, text), recovers=True)
+                )
+
+    def _blind_too_long(self, quote: JudgedQuote | None, at: datetime, day: TradingDay) -> bool:
+        if quote is None or quote.blind_since is None or at < day.opens:
+            return False
+        return at - max(quote.blind_since, day.opens) >= self.rules.blind_after
+
+
+def session_of(calendar: ExchangeCalendar, tick: Tick) -> TradingDay | None:
+    """Find the session a tick belongs to; the closing minute still does, so that the last prices are judged."""
+    day = tick.scheduled.date()
+    days = calendar.days(day - timedelta(days=1), day)
+    return next((d for d in days if d.opens <= tick.scheduled <= d.closes), None)
+
+
+def _fields(move: Move) -> dict[str, object]:
+    return {
+        "symbol": move.symbol,
+        "tick": move.at,
+        "from_price": move.from_price,
+        "price": move.price,
+        "change": move.change,
+        "sigmas": to_plain(move.sigmas) if move.sigmas is not None else "unknown",
+    }
+
+
+def _alert(kind: AlertKind, severity: Severity, subject: str, tick: Tick, text: str) -> Alert:
+    return Alert(kind=kind, severity=severity, subject=subject, at=tick.scheduled, text=text, occurrence=tick.id)
+
+
+def _move_alert(move: Move) -> Alert:
+    sigmas = "unknown volatility" if move.sigmas is None else f"{move.sigmas:.1f} sigma"
+    percent = (move.change * 100).quantize(Decimal("0.01"))
+    text = f"{move.symbol} moved {percent:+} % to {plain(move.price)} from {plain(move.from_price)} ({sigmas})"
+    return _alert(AlertKind.PRICE_MOVE, Severity.INFO, move.symbol, Tick(scheduled=move.at), text)
+
+
+def _unconfirmed_alert(tick: Tick, quote: JudgedQuote) -> Alert:
+    seen = plain(quote.suspect) if quote.suspect else "?"
+    good = plain(quote.last_good) if quote.last_good else "?"
+    text = f"{quote.symbol}: {seen} after {good} waits for a second source or the next tick"
+    return _alert(AlertKind.PRICE_UNCONFIRMED, Severity.WARNING, quote.symbol, tick, text)

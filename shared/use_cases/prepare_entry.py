@@ -1,0 +1,136 @@
+"""Turn a proposed entry into a stored intent, if the hard gate lets it pass (ORD-04, RSK-04)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from shared.domain.assets import Symbol
+from shared.domain.errors import Conflict
+from shared.domain.gate import FractionalSupport, GateVerdict, shape_order
+from shared.domain.intents import AccountId, CycleId, Evidence, Intent, Purpose, Reason, Side
+from shared.domain.ledger import Ledger
+from shared.domain.money import ZERO, require_positive
+from shared.domain.positions import WATCH, Strategy
+from shared.domain.quotes import JudgedQuote
+from shared.ports.book import Ledgers
+from shared.ports.clock import Clock
+from shared.ports.messages import Doorbell
+from shared.use_cases.judge_session_now import JudgeSessionNow
+from shared.use_cases.record_fact import RecordFact
+from shared.use_cases.weigh_entry import WeighEntry
+
+_TRIES: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposeEntry:
+    """A wish to buy `quantity` shares; `cycle` names the decision, and one decision gives at most one order."""
+
+    symbol: Symbol
+    quantity: Decimal
+    reason: Reason
+    cycle: CycleId
+    text: str
+    strategy: Strategy = WATCH
+
+    def __post_init__(self) -> None:
+        require_positive("quantity", self.quantity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryOutcome:
+    """The stored intent, or the gate's reasons why there is none."""
+
+    intent: Intent | None
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareEntry:
+    """Gate a proposal and store what passes in one conditional write on the ledger.
+
+    The gate judges exactly the ledger version that the write is conditional on, so entries prepared at the same
+    moment cannot pass a limit together.
+    """
+
+    account: AccountId
+    clock: Clock
+    ledgers: Ledgers
+    session: JudgeSessionNow
+    weigh: WeighEntry
+    doorbell: Doorbell
+    record: RecordFact
+    fractional: FractionalSupport
+
+    def __call__(self, proposal: ProposeEntry) -> EntryOutcome:
+        """Store the intent or say why not; the same proposal again finds it stored. Raises Conflict if contended."""
+        session = self.session()
+        purpose = Purpose(
+            account=self.account,
+            symbol=proposal.symbol,
+            side=Side.BUY,
+            reason=proposal.reason,
+            origin=proposal.cycle,
+        )
+        for _ in range(_TRIES):
+            ledger = self.ledgers.load(self.account)
+            refused = _slot_refusal(ledger, purpose)
+            if refused:
+                return EntryOutcome(intent=None, reasons=(refused,))
+            quote = self.weigh.fresh_quotes().get(proposal.symbol)
+            if quote is None or quote.price is None:
+                return EntryOutcome(intent=None, reasons=("no usable quote",))
+            shape = shape_order(Side.BUY, proposal.quantity, quote, self.fractional, self.weigh.limits)
+            verdict = self.weigh(proposal.symbol, proposal.quantity, shape.worst_price, ledger, session)
+            if not verdict.passes:
+                return self._refuse(purpose, verdict)
+            intent = self._intent(proposal, purpose, ledger, quote, verdict)
+            try:
+                self.ledgers.save(ledger.with_prepared(intent))
+            except Conflict:
+                continue
+            self.record("intent_prepared", intent.created_at, **intent.fields())
+            self.doorbell.ring()
+            return EntryOutcome(intent=intent, reasons=verdict.reasons)
+        raise Conflict(f"the ledger stayed contended over {_TRIES} tries")
+
+    def _refuse(self, purpose: Purpose, verdict: GateVerdict) -> EntryOutcome:
+        self.record("entry_refused", self.clock.now(), purpose=purpose.key, reasons=verdict.reasons)
+        return EntryOutcome(intent=None, reasons=verdict.reasons)
+
+    def _intent(
+        self, proposal: ProposeEntry, purpose: Purpose, ledger: Ledger, quote: JudgedQuote, verdict: GateVerdict
+    ) -> Intent:
+        shape = shape_order(Side.BUY, verdict.quantity, quote, self.fractional, self.weigh.limits)
+        evidence = Evidence(
+            text=proposal.text,
+            price=quote.price,
+            price_at=quote.at,
+            feed=quote.feed,
+            gate=verdict.reasons or ("passed",),
+        )
+        return Intent(
+            purpose=purpose,
+            generation=ledger.generation(purpose),
+            quantity=verdict.quantity,
+            order_type=shape.order_type,
+            time_in_force=shape.time_in_force,
+            limit_price=shape.limit_price,
+            created_at=self.clock.now(),
+            evidence=evidence,
+            worst_price=shape.worst_price,
+            strategy=proposal.strategy,
+        )
+
+
+def _slot_refusal(ledger: Ledger, purpose: Purpose) -> str | None:
+    taken = ledger.open_for(purpose.symbol, purpose.side)
+    if taken is not None:
+        return f"{taken.id} is already open"
+    if ledger.open_for(purpose.symbol, purpose.side.opposite) is not None:
+        return f"an exit in {purpose.symbol} is open"
+    if ledger.generation(purpose) > ZERO:
+        return "this decision has had its order"
+    return None

@@ -1,0 +1,389 @@
+"""Bring the broker's truth into our book: orders, positions and cash (ORD-05, ORD-06; faults 5 to 8, 45).
+
+The order of writes makes every crash harmless. Positions are written before the ledger lets an intent go, so exposure
+is counted twice for a moment but never not at all; broker facts are written before the ledger forgets whose fills
+explained them; a finished intent leaves the ledger only after it was told, journaled and archived.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from shared.domain.alerts import Alert, AlertKind, Severity
+from shared.domain.assets import Symbol
+from shared.domain.corporate_actions import Adjustment, adjustment
+from shared.domain.errors import Conflict, TryAgain
+from shared.domain.intents import (
+    AT_BROKER,
+    IN_DOUBT,
+    MAX_SENDS,
+    AccountId,
+    Intent,
+    IntentId,
+    IntentState,
+)
+from shared.domain.ledger import Ledger
+from shared.domain.money import ZERO, plain
+from shared.domain.orders import Account, HeldPosition, Order, adopt
+from shared.domain.positions import Position, lot_id
+from shared.domain.reconciliation import (
+    BrokerFacts,
+    Difference,
+    DifferenceKind,
+    Filled,
+    filled_by,
+    foreign_orders,
+    quantities_of,
+    unexplained,
+)
+from shared.domain.times import iso
+from shared.ports.book import BrokerRecords, Ledgers, Positions
+from shared.ports.broker import Broker, CorporateActions
+from shared.ports.clock import Clock
+from shared.ports.messages import AlertQueue, Doorbell
+from shared.use_cases.judge_quotes import known_actions
+from shared.use_cases.record_fact import RecordFact
+from shared.use_cases.tell import tell_quietly
+
+log = logging.getLogger(__name__)
+
+_TRIES: Final = 10
+_READS: Final = 4
+"""Tries at a consistent picture of a broker that goes on trading while we read."""
+_LARGE_OF_EQUITY: Final = Decimal("0.05")
+_LARGE_OF_POSITION: Final = Decimal("0.25")
+_S = IntentState
+
+
+class ReconcileResult(StrEnum):
+    """How a pass ended."""
+
+    CLEAN = "clean"
+    DIFFERENT = "different"
+    UNSETTLED = "unsettled"
+    OVERTAKEN = "overtaken"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileReport:
+    """What one pass found; UNSETTLED means that the broker's picture kept changing while it was read."""
+
+    result: ReconcileResult
+    differences: Sequence[Difference] = ()
+    finished: Sequence[Intent] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileRules:
+    """Bounds of a pass.
+
+    A SENT intent belongs to its executor until `lease` after the send; an order that the broker does not know
+    `send_deadline` after the send never arrived. With nothing open a pass runs every `cadence`.
+    """
+
+    lease: timedelta = timedelta(seconds=60)
+    send_deadline: timedelta = timedelta(seconds=30)
+    cadence: timedelta = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Picture:
+    """One consistent reading of the broker."""
+
+    at: datetime
+    account: Account
+    held: Sequence[HeldPosition]
+    orders: Mapping[IntentId, Order]
+    live: Sequence[Order]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileOrders:
+    """Run one reconciliation pass; the same pass again changes nothing."""
+
+    account: AccountId
+    clock: Clock
+    broker: Broker
+    ledgers: Ledgers
+    positions: Positions
+    records: BrokerRecords
+    actions: CorporateActions
+    alerts: AlertQueue
+    doorbell: Doorbell
+    record: RecordFact
+    rules: ReconcileRules = field(default_factory=ReconcileRules)
+
+    def is_due(self) -> bool:
+        """Say whether a pass is due: every minute while anything is open or finished, else every five."""
+        ledger = self.ledgers.load(self.account)
+        if ledger.finished or any(intent.state is not _S.PREPARED for intent in ledger.open.values()):
+            return True
+        facts = self.records.last()
+        return facts is None or not facts.clean or self.clock.now() - facts.at >= self.rules.cadence
+
+    def __call__(self) -> ReconcileReport:
+        """Read the broker, name what is unexplained, take its word, and let go of what is finished."""
+        before = self.records.last()
+        ours = {position.symbol: position for position in self.positions.all()}
+        picture = self._read()
+        if picture is None:
+            return ReconcileReport(result=ReconcileResult.UNSETTLED)
+        fills = {key: filled_by(order) for key, order in picture.orders.items()}
+        facts, differences = self._compare(before, ours, picture, fills)
+        untold = (*(before.untold if before else ()), *differences)
+        facts = replace(facts, untold=tuple(d for d in untold if not self._told(d)))
+        try:
+            self._take_positions(ours, picture)
+            self.records.put(facts)
+            ledger = self._take_orders(picture)
+        except Conflict as error:
+            log.info("overtaken by another pass", extra={"problem": str(error)})
+            return ReconcileReport(result=ReconcileResult.OVERTAKEN)
+        finished = self._finish(ledger, picture)
+        result = ReconcileResult.CLEAN if facts.clean else ReconcileResult.DIFFERENT
+        return ReconcileReport(result=result, differences=differences, finished=finished)
+
+    # reading
+
+    def _read(self) -> _Picture | None:
+        """Read orders, then positions and cash, then orders again, until nothing moved in between."""
+        for _ in range(_READS):
+            ledger = self.ledgers.load(self.account)
+            orders = self._orders_of(ledger)
+            held = self.broker.positions()
+            account = self.broker.account()
+            live = self.broker.live_orders()
+            same_ledger = self.ledgers.load(self.account).version == ledger.version
+            if same_ledger and _fills(self._orders_of(ledger)) == _fills(orders):
+                return _Picture(at=self.clock.now(), account=account, held=held, orders=orders, live=live)
+        return None
+
+    def _orders_of(self, ledger: Ledger) -> dict[IntentId, Order]:
+        """Ask for every intent that may be at the broker, and for the finished whose fills were not taken yet."""
+        asked = {i.id for i in ledger.open.values() if i.state in IN_DOUBT | AT_BROKER} | ledger.finished.keys()
+        found = ((key, self.broker.order_by_client_id(key)) for key in sorted(asked))
+        return {key: order for key, order in found if order is not None}
+
+    # comparing
+
+    def _compare(
+        self,
+        before: BrokerFacts | None,
+        ours: Mapping[Symbol, Position],
+        picture: _Picture,
+        fills: Mapping[IntentId, Filled],
+    ) -> tuple[BrokerFacts, list[Difference]]:
+        facts = BrokerFacts(
+            at=picture.at,
+            cash=picture.account.cash,
+            equity=picture.account.equity,
+            quantities=quantities_of(picture.held),
+            fills=MappingProxyType(dict(fills)),
+            version=before.version if before else 0,
+        )
+        if before is None:
+            # the first pass of an empty book adopts what is there; a book with positions must agree with it
+            known = {symbol: position.quantity for symbol, position in ours.items()} or facts.quantities
+            differences = unexplained(replace(facts, quantities=known), facts)
+        else:
+            differences = unexplained(before, facts, self._adjustments(before, picture))
+        open_ids = frozenset(self.ledgers.load(self.account).open) | frozenset(picture.orders)
+        differences += foreign_orders(picture.live, open_ids, picture.at)
+        frozen = frozenset(Symbol(d.subject) for d in differences if d.kind is DifferenceKind.QUANTITY)
+        unexpected = [d for d in differences if d.kind is not DifferenceKind.FOREIGN_ORDER]
+        return replace(facts, frozen=frozen, clean=not unexpected), differences
+
+    def _adjustments(self, before: BrokerFacts, picture: _Picture) -> Mapping[Symbol, Adjustment]:
+        """Find the splits and dividends that went ex between the two passes."""
+        first, last = before.at.date(), picture.at.date()
+        symbols = sorted({*before.quantities, *quantities_of(picture.held)})
+        if first >= last or not symbols:
+            return {}
+        known = known_actions(self.actions, symbols, first, last)
+        return {symbol: adjustment(known, symbol, first, last) for symbol in symbols}
+
+    # taking over
+
+    def _take_positions(self, ours: Mapping[Symbol, Position], picture: _Picture) -> None:
+        """Make our positions hold what the broker holds; a new one gets a lot and the default stop."""
+        held = {position.symbol: position for position in picture.held if position.quantity > ZERO}
+        for symbol, theirs in held.items():
+            mine = ours.get(symbol)
+            if mine is None:
+                self.positions.put(_opened(theirs, picture))
+            elif (mine.quantity, mine.average_entry_price) != (theirs.quantity, theirs.average_entry_price):
+                self._tell_large_change(mine, theirs, picture)
+                self.positions.put(
+                    replace(mine, quantity=theirs.quantity, average_entry_price=theirs.average_entry_price)
+                )
+        for symbol in ours.keys() - held.keys():
+            self.positions.remove(ours[symbol])
+
+    def _take_orders(self, picture: _Picture) -> Ledger:
+        """Adopt the broker's word on every order, and settle intents it never received."""
+        for _ in range(_TRIES):
+            ledger = self.ledgers.load(self.account)
+            after = ledger
+            for intent in ledger.open.values():
+                settled = self._settle(intent, picture)
+                if settled is not intent:
+                    after = after.with_changed(settled)
+            if after is ledger:
+                return ledger
+            try:
+                return self.ledgers.save(after)
+            except Conflict:
+                continue
+        raise Conflict(f"the ledger stayed contended over {_TRIES} tries")
+
+    def _settle(self, intent: Intent, picture: _Picture) -> Intent:
+        order = picture.orders.get(intent.id)
+        if order is not None and intent.state is not _S.PREPARED:
+            adopted = adopt(intent, order, picture.at)
+            return adopted if adopted != intent else intent
+        if order is not None or intent.state not in IN_DOUBT or intent.sent_at is None:
+            return intent
+        patience = self.rules.lease if intent.state is _S.SENT else self.rules.send_deadline
+        if picture.at - intent.sent_at <= patience:
+            return intent
+        intent = intent.moved_to(_S.UNKNOWN)
+        if intent.sends < MAX_SENDS:
+            self.doorbell.ring()
+            return intent.moved_to(_S.PREPARED, note="the broker never received it")
+        return intent.moved_to(_S.ABANDONED, note="sent twice, never received", closed_at=picture.at)
+
+    # letting go
+
+    def _finish(self, ledger: Ledger, picture: _Picture) -> list[Intent]:
+        """Journal, tell and archive each finished intent, then let the ledger forget it.
+
+        One that cannot be told now stays for the next pass; the fills are taken over already.
+        """
+        done = []
+        for intent in ledger.finished.values():
+            try:
+                self._let_go(intent, picture.at)
+            except TryAgain as error:
+                log.warning("finished intent kept", extra={"intent": intent.id, "problem": str(error)})
+            else:
+                done.append(intent)
+        self._forget([intent.id for intent in done], picture)
+        return done
+
+    def _let_go(self, intent: Intent, now: datetime) -> None:
+        if intent.sends and not intent.recorded:
+            self.record("order_sending", intent.sent_at or now, **intent.fields())
+        self.record("intent_closed", intent.closed_at or now, **intent.fields())
+        self.alerts.send(_closing_alert(intent, now))
+        self.ledgers.archive(intent)
+
+    def _forget(self, archived: Sequence[IntentId], picture: _Picture) -> None:
+        lots = [position.lot for position in self.positions.all()]
+        for _ in range(_TRIES):
+            ledger = self.ledgers.load(self.account)
+            rest = ledger.without_finished(archived) if archived else ledger
+            pruned = rest.pruned(lots, picture.at)
+            if pruned is ledger:
+                return
+            try:
+                self.ledgers.save(pruned)
+            except Conflict:
+                continue
+            return
+
+    # telling
+
+    def _told(self, difference: Difference) -> bool:
+        """Journal and queue a difference; one that could not be stays with the facts for the next pass."""
+        try:
+            self.record(
+                "reconciliation_difference",
+                difference.at,
+                difference=difference.kind,
+                subject=difference.subject,
+                expected=difference.expected,
+                found=difference.found,
+            )
+            self.alerts.send(_difference_alert(difference))
+        except TryAgain as error:
+            log.warning("difference not told yet", extra={"subject": difference.subject, "problem": str(error)})
+            return False
+        return True
+
+    def _tell_large_change(self, mine: Position, theirs: HeldPosition, picture: _Picture) -> None:
+        change = abs(theirs.quantity - mine.quantity)
+        value = change * theirs.average_entry_price
+        equity = picture.account.equity
+        if change >= _LARGE_OF_POSITION * mine.quantity or (equity > ZERO and value >= _LARGE_OF_EQUITY * equity):
+            text = f"{mine.symbol}: position went from {plain(mine.quantity)} to {plain(theirs.quantity)} shares"
+            alert = Alert(
+                kind=AlertKind.LARGE_POSITION_CHANGE,
+                severity=Severity.WARNING,
+                subject=mine.symbol,
+                at=picture.at,
+                text=text,
+                occurrence=f"{plain(mine.quantity)}>{plain(theirs.quantity)}|{iso(picture.at)}",
+            )
+            tell_quietly(self.alerts, alert)
+
+
+_DIFFERENCE_ALERTS: Final = {
+    DifferenceKind.QUANTITY: AlertKind.POSITION_MISMATCH,
+    DifferenceKind.CASH: AlertKind.CASH_MISMATCH,
+    DifferenceKind.FOREIGN_ORDER: AlertKind.FOREIGN_ORDER,
+    DifferenceKind.LOST_ORDER: AlertKind.FOREIGN_ORDER,
+}
+
+
+def _difference_alert(difference: Difference) -> Alert:
+    return Alert(
+        kind=_DIFFERENCE_ALERTS[difference.kind],
+        severity=Severity.WARNING,
+        subject=difference.subject,
+        at=difference.at,
+        text=difference.text,
+        occurrence=iso(difference.at),
+    )
+
+
+def _fills(orders: Mapping[IntentId, Order]) -> dict[IntentId, tuple[Decimal, str]]:
+    return {key: (order.filled_quantity, order.status) for key, order in orders.items()}
+
+
+def _opened(theirs: HeldPosition, picture: _Picture) -> Position:
+    return Position(
+        symbol=theirs.symbol,
+        lot=lot_id(theirs.symbol, picture.at),
+        quantity=theirs.quantity,
+        average_entry_price=theirs.average_entry_price,
+        opened_at=picture.at,
+        adjusted_through=picture.at.date(),
+    )
+
+
+def _closing_alert(intent: Intent, at: datetime) -> Alert:
+    kind, severity = _CLOSINGS.get(intent.state, (AlertKind.ORDER_CLOSED_UNFILLED, Severity.WARNING))
+    if intent.filled_quantity and intent.state is not _S.FILLED:
+        kind = AlertKind.ORDER_FILLED
+    if not intent.is_entry and intent.state is not _S.FILLED:
+        severity = Severity.CRITICAL
+    price = intent.average_fill_price
+    filled = f"{plain(intent.filled_quantity)} of {plain(intent.quantity)}"
+    at_price = f" at {plain(price.quantize(Decimal('0.0001')))}" if price is not None else ""
+    note = f": {intent.note}" if intent.note else ""
+    text = f"{intent.symbol}: {intent.side} {intent.state.value.lower()}, {filled} shares{at_price}{note}"
+    return Alert(kind=kind, severity=severity, subject=intent.symbol, at=at, text=text, occurrence=intent.id)
+
+
+_CLOSINGS: Final = {
+    _S.FILLED: (AlertKind.ORDER_FILLED, Severity.INFO),
+    _S.REJECTED: (AlertKind.ORDER_REFUSED, Severity.WARNING),
+    _S.ABANDONED: (AlertKind.ORDER_ABANDONED, Severity.WARNING),
+}
