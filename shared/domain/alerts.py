@@ -199,14 +199,17 @@ class Incident:
         return not self.is_settled or (waits and Channel.EMAIL not in self.deliveries)
 
     def takes(self, alert: Alert) -> bool:
-        """Say whether an alert falls into this incident: raised in its window, or its recovery."""
+        """Say whether an alert falls into this incident: raised in its window, or its recovery.
+
+        After the recovery only what was taken before is taken: a redelivery must not open the incident again.
+        """
         if alert.recovers:
             return self.recovery is None or self.recovery.id == alert.id
-        return self.recovery is None and alert.at < self.window_ends
+        return alert.at < self.window_ends and (self.recovery is None or self._knows(alert))
 
     def with_repeat(self, alert: Alert) -> Incident:
         """Count a repeat once; the opening alert delivered again, or a repeat already counted, changes nothing."""
-        if alert.id == self.alert.id or alert.id in self.seen:
+        if self._knows(alert):
             return self
         severity = max(self.alert.severity, alert.severity)
         merged = self
@@ -248,6 +251,9 @@ class Incident:
             done = MappingProxyType({**self.recovery_deliveries, channel: delivery})
             return replace(self, recovery_deliveries=done)
         return replace(self, deliveries=MappingProxyType({**self.deliveries, channel: delivery}))
+
+    def _knows(self, alert: Alert) -> bool:
+        return alert.id == self.alert.id or alert.id in self.seen
 
 
 def open_incident(alert: Alert, rules: AlertRules, *, carried: int = 0) -> Incident:

@@ -119,7 +119,7 @@ class Purpose:
     def __post_init__(self) -> None:
         for field in ("account", "symbol"):
             if "|" in getattr(self, field):
-                raise InvalidValue(field, getattr(self, field), "a text without |, which separates the parts of the key")
+                raise InvalidValue(field, getattr(self, field), "a text without |, which separates the parts")
 
     @property
     def key(self) -> str:
@@ -162,7 +162,8 @@ class Intent:
 
     `worst_price` bounds what a share of an entry can cost and prices its exposure while it is open.
     `owner` is the executor run that sends it; `sends` counts attempts under this id; `recorded` says that the
-    journal holds the send and `told` that a person was; `filled_value` is the exact sum of price times quantity over the fills.
+    journal holds the send and `told` that a person was; `filled_value` is the exact sum of price times quantity over
+    the fills.
     """
 
     purpose: Purpose

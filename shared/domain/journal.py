@@ -66,7 +66,10 @@ def to_plain(value: object) -> Plain:
     """Turn a value into JSON types: decimals and times as text, enums by value; floats by their shortest text."""
     if isinstance(value, Enum):
         return to_plain(value.value)
-    if value is None or isinstance(value, bool | int | str):
+    if isinstance(value, str):
+        # text from outside may hold half a surrogate pair, which no encoding can store
+        return value if value.isascii() else value.encode(errors="replace").decode()
+    if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, Decimal):
         return plain(value)

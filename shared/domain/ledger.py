@@ -41,8 +41,9 @@ TRIES_MEMORY: Final = timedelta(days=7)
 class Ledger:
     """All open intents of one account.
 
-    `finished` intents are closed but not yet archived; `generations` counts finished tries per purpose key; `entries_sent` lists when entry orders left, per symbol;
-    `quiet_until` is when the broker will take requests again after a 429. `version` is the stored version read.
+    `finished` intents are closed but not yet archived; `generations` counts finished tries per purpose key;
+    `entries_sent` lists when entry orders left, per symbol; `quiet_until` is when the broker will take requests again
+    after a 429; `version` is the stored version read.
     """
 
     account: AccountId

@@ -108,9 +108,9 @@ def unexplained(
         expected = step.quantity(held) + shares.get(symbol, ZERO)
         found = now.quantities.get(symbol, ZERO)
         if abs(expected - found) > QUANTITY_TOLERANCE:
-            differences.append(Difference(
-                    kind=DifferenceKind.QUANTITY, subject=symbol, at=now.at, expected=expected, found=found
-                ))
+            differences.append(
+                Difference(kind=DifferenceKind.QUANTITY, subject=symbol, at=now.at, expected=expected, found=found)
+            )
     if abs(before.cash + dollars - now.cash) >= CENT:
         differences.append(
             Difference(

@@ -29,7 +29,7 @@ from shared.ports.clock import Clock
 from shared.ports.messages import AlertQueue, Doorbell
 from shared.ports.metrics import Metrics
 from shared.ports.prices import Minute, PriceStore
-from shared.use_cases.judge_quotes import JudgeQuotes, known_actions
+from shared.use_cases.judge_quotes import JudgeQuotes
 from shared.use_cases.poll_prices import session_of
 from shared.use_cases.record_fact import RecordFact
 from shared.use_cases.tell import tell_quietly
@@ -109,7 +109,12 @@ class CheckRisk:
         if not behind:
             return list(positions)
         since = min(position.adjusted_through for position in behind)
-        known = known_actions(self.judge.actions, [position.symbol for position in behind], since, day.date)
+        try:
+            known = self.judge.actions.actions([position.symbol for position in behind], since, day.date)
+        except TryAgain as error:
+            # counts as no action now, and the next tick looks again
+            log.warning("corporate actions unknown, taken as none", extra={"problem": str(error)})
+            return list(positions)
         return [self._adjust(position, known, day) if position in behind else position for position in positions]
 
     def _adjust(self, position: Position, known: Sequence[CorporateAction], day: TradingDay) -> Position:

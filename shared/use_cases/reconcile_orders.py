@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -18,8 +18,8 @@ from typing import Final
 
 from shared.domain.alerts import Alert, AlertKind, Severity
 from shared.domain.assets import Symbol
-from shared.domain.corporate_actions import Adjustment, adjustment
-from shared.domain.errors import Conflict, TryAgain
+from shared.domain.corporate_actions import NO_ADJUSTMENT, Adjustment, adjustment
+from shared.domain.errors import Conflict, InvalidValue, TryAgain
 from shared.domain.intents import (
     AT_BROKER,
     IN_DOUBT,
@@ -146,6 +146,7 @@ class ReconcileOrders:
         except Conflict as error:
             log.info("overtaken by another pass", extra={"problem": str(error)})
             return ReconcileReport(result=ReconcileResult.OVERTAKEN)
+        self._catch_up_records(ledger, picture)
         finished = self._finish(ledger, picture)
         result = ReconcileResult.CLEAN if facts.clean else ReconcileResult.DIFFERENT
         return ReconcileReport(result=result, differences=differences, finished=finished)
@@ -218,13 +219,25 @@ class ReconcileOrders:
             mine = ours.get(symbol)
             if mine is None:
                 self.positions.put(_opened(theirs, picture))
-            elif (mine.quantity, mine.average_entry_price) != (theirs.quantity, theirs.average_entry_price):
-                self._tell_large_change(mine, theirs, picture)
-                self.positions.put(
-                    replace(mine, quantity=theirs.quantity, average_entry_price=theirs.average_entry_price)
-                )
+                continue
+            carried = self._carried(mine, picture.at.date())
+            taken = _taken_over(mine, carried, theirs)
+            if taken != mine:
+                self._tell_large_change(carried, theirs, picture)
+                self.positions.put(taken)
         for symbol in ours.keys() - held.keys():
             self.positions.remove(ours[symbol])
+
+    def _carried(self, mine: Position, today: date) -> Position:
+        """Carry a position over the actions that went ex since it was adjusted last, as the risk check does.
+
+        Without an action it stays as it is: only the risk check says that a day has none.
+        """
+        if mine.adjusted_through >= today:
+            return mine
+        known = known_actions(self.actions, [mine.symbol], mine.adjusted_through, today)
+        step = adjustment(known, mine.symbol, mine.adjusted_through, today)
+        return mine if step == NO_ADJUSTMENT else mine.adjusted(step, today)
 
     def _take_orders(self, picture: _Picture) -> Ledger:
         """Adopt the broker's word on every order, and settle intents it never received."""
@@ -232,9 +245,7 @@ class ReconcileOrders:
             ledger = self.ledgers.load(self.account)
             after = ledger
             for intent in ledger.open.values():
-                settled = self._settle(intent, picture)
-                if settled is not intent:
-                    after = after.with_changed(settled)
+                after = self._settled(after, intent, picture)
             if after is ledger:
                 return ledger
             try:
@@ -243,7 +254,18 @@ class ReconcileOrders:
                 continue
         raise Conflict(f"the ledger stayed contended over {_TRIES} tries")
 
+    def _settled(self, ledger: Ledger, intent: Intent, picture: _Picture) -> Ledger:
+        """Move one intent as far as the picture allows; one that cannot be moved is told and holds up no other."""
+        try:
+            while intent.is_open and (settled := self._settle(intent, picture)) is not intent:
+                ledger, intent = ledger.with_changed(settled), settled
+        except InvalidValue as error:
+            tell_quietly(self.alerts, _stuck_alert(intent, error, picture.at))
+            log.error("intent cannot be settled", extra={"intent": intent.id, "problem": str(error)})
+        return ledger
+
     def _settle(self, intent: Intent, picture: _Picture) -> Intent:
+        """Take one step: the broker's word, or after the deadline the conclusion from its silence."""
         order = picture.orders.get(intent.id)
         if order is not None and intent.state is not _S.PREPARED:
             adopted = adopt(intent, order, picture.at)
@@ -253,13 +275,34 @@ class ReconcileOrders:
         patience = self.rules.lease if intent.state is _S.SENT else self.rules.send_deadline
         if picture.at - intent.sent_at <= patience:
             return intent
-        intent = intent.moved_to(_S.UNKNOWN)
+        if intent.state is _S.SENT:
+            return intent.moved_to(_S.UNKNOWN)
         if intent.sends < MAX_SENDS:
             self.doorbell.ring()
             return intent.moved_to(_S.PREPARED, note="the broker never received it")
         return intent.moved_to(_S.ABANDONED, note="sent twice, never received", closed_at=picture.at)
 
     # letting go
+
+    def _catch_up_records(self, ledger: Ledger, picture: _Picture) -> None:
+        """Journal the sends of open exits that went out while the journal was down."""
+        for intent in ledger.open.values():
+            if intent.sends and not intent.recorded:
+                try:
+                    self._record_send(intent, picture.at)
+                    self._mark_recorded(intent.id)
+                except TryAgain as error:
+                    log.warning("send not journaled yet", extra={"intent": intent.id, "problem": str(error)})
+
+    def _record_send(self, intent: Intent, now: datetime) -> None:
+        self.record("order_sending", intent.sent_at or now, owner=intent.owner, **intent.fields())
+
+    def _mark_recorded(self, intent_id: IntentId) -> None:
+        """Note that the journal has the send; when the write loses, the next pass journals it once more."""
+        ledger = self.ledgers.load(self.account)
+        intent = ledger.open.get(intent_id)
+        if intent is not None:
+            self.ledgers.save(ledger.with_changed(replace(intent, recorded=True)))
 
     def _finish(self, ledger: Ledger, picture: _Picture) -> list[Intent]:
         """Journal, tell and archive each finished intent, then let the ledger forget it.
@@ -279,7 +322,7 @@ class ReconcileOrders:
 
     def _let_go(self, intent: Intent, now: datetime) -> None:
         if intent.sends and not intent.recorded:
-            self.record("order_sending", intent.sent_at or now, **intent.fields())
+            self._record_send(intent, now)
         self.record("intent_closed", intent.closed_at or now, **intent.fields())
         self.alerts.send(_closing_alert(intent, now))
         self.ledgers.archive(intent)
@@ -342,6 +385,17 @@ _DIFFERENCE_ALERTS: Final = {
 }
 
 
+def _stuck_alert(intent: Intent, error: InvalidValue, at: datetime) -> Alert:
+    return Alert(
+        kind=AlertKind.SYSTEM_ERROR,
+        severity=Severity.CRITICAL,
+        subject=f"intent {intent.id}",
+        at=at,
+        text=f"{intent.symbol}: book and broker cannot be brought together: {error}",
+        occurrence=iso(at),
+    )
+
+
 def _difference_alert(difference: Difference) -> Alert:
     return Alert(
         kind=_DIFFERENCE_ALERTS[difference.kind],
@@ -355,6 +409,16 @@ def _difference_alert(difference: Difference) -> Alert:
 
 def _fills(orders: Mapping[IntentId, Order]) -> dict[IntentId, tuple[Decimal, str]]:
     return {key: (order.filled_quantity, order.status) for key, order in orders.items()}
+
+
+def _taken_over(mine: Position, carried: Position, theirs: HeldPosition) -> Position:
+    """Give our position the broker's quantity, and its entry where shares were bought.
+
+    Otherwise the entry stays ours: the broker's knows no dividends, and after a split it may lag behind.
+    """
+    bought = theirs.quantity > max(mine.quantity, carried.quantity)
+    entry = theirs.average_entry_price if bought else carried.average_entry_price
+    return replace(carried, quantity=theirs.quantity, average_entry_price=entry)
 
 
 def _opened(theirs: HeldPosition, picture: _Picture) -> Position:

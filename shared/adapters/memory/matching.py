@@ -93,6 +93,7 @@ class _Resting:
     """A working order with what the matching needs beside it."""
 
     order: Order
+    number: int
     expires_at: datetime
     reserve_price: Decimal
     value: Decimal = ZERO
@@ -226,9 +227,10 @@ class Exchange:
             limit_price=request.limit_price,
             stop_price=request.stop_price,
         )
+        resting = _Resting(order, len(self._orders), expires_at, reserve_price)
         self._orders[order.id] = order
         self._ids[order.client_order_id] = order.id
-        self._working.setdefault(order.symbol, {})[order.id] = _Resting(order, expires_at, reserve_price)
+        self._working.setdefault(order.symbol, {})[order.id] = resting
         return order
 
     def cancel(self, order_id: str, now: datetime) -> Order:
@@ -259,7 +261,7 @@ class Exchange:
 
     def live_orders(self) -> Sequence[Order]:
         """Return the orders that can still fill, in the order of submission."""
-        return [order for order in self._orders.values() if order.is_live] if self._working else []
+        return [resting.order for resting in sorted(self._all_working(), key=lambda resting: resting.number)]
 
     def positions(self) -> Sequence[HeldPosition]:
         """Return what is held, with the part that no resting sell reserves."""

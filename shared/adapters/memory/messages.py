@@ -76,6 +76,11 @@ class MemoryDoorbell:
         self._rings = [ring for ring in self._rings if ring > now]
         return bool(due)
 
+    def take(self) -> list[datetime]:
+        """Take every ring with the time it is for, past and future."""
+        rings, self._rings = self._rings, []
+        return rings
+
 
 class SentMessage(NamedTuple):
     """A message an alert channel accepted, and when."""

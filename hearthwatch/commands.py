@@ -1,0 +1,277 @@
+"""The operator's commands: what they take, what they print, and how they exit.
+
+Exit codes: 0 done, 1 done and something is wrong (a broken chain, a failed simulation), 2 the input cannot be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from hearthwatch.replay.driver import replay
+from hearthwatch.replay.report import report_of, write_report
+from hearthwatch.replay.summary import print_summary
+from hearthwatch.simulation.campaign import describe_failure, run_campaign
+from shared.adapters.bar_files.bar_set import BarSet, load
+from shared.adapters.exchange_calendar.calendar import LibraryCalendar
+from shared.adapters.journal_file.file import read_journal, write_journal
+from shared.contracts.portfolio import Portfolio, load_portfolio
+from shared.domain.errors import InvalidValue, Stop
+from shared.domain.journal import first_break
+from shared.domain.positions import Position
+
+SAMPLE: Final = Path(__file__).parent / "sample"
+OUTPUT: Final = Path("build") / "replay"
+START_CASH: Final = Decimal(100_000)
+"""The cash of a replay without a portfolio file: a paper account's."""
+
+OK, WRONG, UNUSABLE = 0, 1, 2
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; what cannot be used is named in one line on standard error."""
+    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except Stop as problem:
+        print(f"hearthwatch: {problem}", file=sys.stderr)
+        return UNUSABLE
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m hearthwatch", description="Watch a trading account.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_replay(commands)
+    _add_simulate(commands)
+    _add_verify(commands)
+    return parser
+
+
+def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "replay",
+        help="run recorded bars through the whole watch, in memory and fast",
+        description="Run recorded bars through the whole watch: quotes, moves, stops, orders, journal and report. "
+        "Without --bars it replays the synthetic crash day that comes with Hearthwatch.",
+    )
+    command.add_argument(
+        "--bars", type=Path, help="a bars file (csv or csv.gz: ts,open,high,low,close,volume) or folder"
+    )
+    command.add_argument("--symbols", type=_names, metavar="TSLA,NVDA", help="only these symbols (default: all there)")
+    command.add_argument("--from", dest="first", type=_day, metavar="YYYY-MM-DD", help="first day, New York")
+    command.add_argument("--to", dest="last", type=_day, metavar="YYYY-MM-DD", help="last day, New York, included")
+    command.add_argument(
+        "--portfolio", type=Path, help="JSON with cash and positions (default: $100,000, no positions)"
+    )
+    command.add_argument(
+        "--actions", type=Path, help="splits and dividends (default: corporate_actions.csv beside the bars)"
+    )
+    command.add_argument("--quotes", action="store_true", help="use recorded quotes from <symbol>_quotes files")
+    command.add_argument(
+        "--report", type=Path, default=OUTPUT / "report.json", help="where the report goes (%(default)s)"
+    )
+    command.add_argument(
+        "--journal", type=Path, default=OUTPUT / "journal.jsonl", help="where the journal goes (%(default)s)"
+    )
+    command.set_defaults(run=_replay)
+
+
+def _add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "simulate",
+        help="run the watch under seeded faults and check its invariants",
+        description="Run the real use cases under seeded faults (crashes, lost answers, throttles, duplicates, delays, "
+        "bad quotes, the kill switch at a random step) and check the invariants after every step. A failure prints its "
+        "seed and a minimal trace. Seeds that once failed come first.",
+    )
+    command.add_argument(
+        "--seed", type=_count, default=None, help="the first new seed (0); without kept seeds if given"
+    )
+    command.add_argument(
+        "--seeds", type=_count, default=None, help="how many new seeds (200, or no end with --seconds)"
+    )
+    command.add_argument("--minutes", type=_minutes, default=15, help="simulated minutes under faults (%(default)s)")
+    command.add_argument("--seconds", type=float, default=None, help="stop beginning new seeds after this long")
+    command.set_defaults(run=_simulate)
+
+
+def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "verify",
+        help="check a journal's hash chain",
+        description="Check that a journal was not changed: names the first entry that was altered, dropped or moved.",
+    )
+    command.add_argument(
+        "--journal", type=Path, default=OUTPUT / "journal.jsonl", help="the journal file (%(default)s)"
+    )
+    command.add_argument(
+        "--root",
+        type=_root,
+        action="append",
+        default=[],
+        metavar="DAY=HASH",
+        help="a day's root as it was published; may be given several times",
+    )
+    command.set_defaults(run=_verify)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    console = Console()
+    calendar = LibraryCalendar()
+    bars = load(
+        options.bars or SAMPLE / "bars",
+        calendar,
+        symbols=options.symbols,
+        first=options.first,
+        last=options.last,
+        actions=options.actions,
+        quotes=options.quotes,
+    )
+    portfolio = _portfolio(options, bars)
+    for path in (options.report, options.journal):
+        _check_writable(path)
+    began = time.perf_counter()
+    with _progress(console) as progress:
+        task = progress.add_task("replaying", total=None)
+        course = replay(
+            bars,
+            cash=portfolio.cash,
+            positions=lambda at, day: _positions(portfolio, at, day),
+            calendar=calendar,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    report = report_of(course, time.perf_counter() - began)
+    write_report(report, options.report)
+    roots = write_journal(options.journal, course.world.journal.links())
+    print_summary(report, console)
+    if bars.outside_session:
+        console.print(f"{bars.outside_session} bars outside the regular session were left out")
+    console.print(f"Report: {options.report}", highlight=False)
+    console.print(f"Journal: {options.journal} ({len(roots)} days, check it with `make verify`)", highlight=False)
+    return OK
+
+
+def _verify(options: argparse.Namespace) -> int:
+    journal = read_journal(options.journal)
+    broken = first_break(journal.links, {**journal.roots, **dict(options.root)})
+    if broken is not None:
+        print(f"{options.journal}: broken at entry {broken.sequence} of {broken.day}: {broken.what}")
+        return WRONG
+    print(f"{options.journal}: {len(journal.links)} entries over {len(journal.roots)} days, the chain is whole")
+    for day, root in sorted(journal.roots.items()):
+        print(f"  {day} {root}")
+    return OK
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    console = Console()
+    logging.disable(logging.CRITICAL)
+    seeds = options.seeds if options.seeds is not None or options.seconds is not None else 200
+    with _progress(console) as progress:
+        task = progress.add_task("simulating", total=seeds)
+        campaign = run_campaign(
+            first=options.seed or 0,
+            seeds=seeds,
+            seconds=options.seconds,
+            minutes=options.minutes,
+            kept=options.seed is None,
+            progress=lambda done: progress.update(task, completed=done),
+        )
+    rate = campaign.seeds / campaign.seconds if campaign.seconds else 0.0
+    print(
+        f"{campaign.seeds} seeds in {campaign.seconds:.1f} s ({rate:.1f} a second): "
+        f"{campaign.calls:,} port calls, {campaign.faults:,} faults struck"
+    )
+    if campaign.failed is None:
+        print("every invariant held")
+        return OK
+    print(describe_failure(campaign.failed))
+    return WRONG
+
+
+def _portfolio(options: argparse.Namespace, bars: BarSet) -> Portfolio:
+    if options.portfolio is None and options.bars is None:
+        options.portfolio = SAMPLE / "portfolio.json"
+    if options.portfolio is None:
+        return Portfolio(cash=START_CASH, positions=())
+    portfolio = load_portfolio(options.portfolio)
+    unpriced = [p.symbol for p in portfolio.positions if p.symbol not in bars.bars]
+    if unpriced:
+        there = ", ".join(bars.symbols)
+        raise InvalidValue(
+            f"{options.portfolio}: symbol", ", ".join(unpriced), f"symbols with bars in the range: {there}"
+        )
+    return portfolio
+
+
+def _positions(portfolio: Portfolio, at: datetime, day: date) -> list[Position]:
+    return [position.to_domain(at, day) for position in portfolio.positions]
+
+
+def _check_writable(path: Path) -> None:
+    """Find out before the work, not after it, that a result has nowhere to go."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8"):
+            pass
+    except OSError as problem:
+        raise InvalidValue("output", str(path), f"a file that can be written ({problem.strerror})") from problem
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day, expected YYYY-MM-DD") from problem
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a count, expected a whole number of at least 0")
+    return int(text)
+
+
+def _minutes(text: str) -> int:
+    minutes = _count(text)
+    if not 4 <= minutes <= 120:
+        raise argparse.ArgumentTypeError(f"{text!r} is out of range, expected 4 to 120 minutes")
+    return minutes
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip().upper() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError(f"{text!r} names no symbol, expected for example TSLA,NVDA")
+    return names
+
+
+def _root(text: str) -> tuple[date, str]:
+    day, equals, root = text.partition("=")
+    if not equals or len(root) != 64:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a root, expected YYYY-MM-DD=<64 hex digits>")
+    return _day(day), root

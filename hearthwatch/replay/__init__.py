@@ -1,0 +1,1 @@
+"""Replay recorded bars through the whole watch on memory ports."""

@@ -1,0 +1,128 @@
+"""Drive the use cases over recorded bars, one tick after the other, and collect what happened.
+
+Within a tick: bars become known and move the exchange, the broker's truth is taken over, prices are polled, risk is
+checked, orders are placed, alerts are delivered. In the cloud these run side by side; here they run in the order in
+which their results are used, so that a replay is the same every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+
+from hearthwatch.replay.ticks import cadence_of, phase_of, ticks_of
+from shared.adapters.bar_files.bar_set import BarSet
+from shared.adapters.memory.corporate_actions import KnownActions
+from shared.adapters.memory.prices import BarFeed
+from shared.adapters.memory.volatility import BarVolatility
+from shared.bootstrap.offline import OFFLINE_ACCOUNT, OfflineWorld, offline_world
+from shared.bootstrap.wiring import UseCases, rules_for, wire
+from shared.domain.corporate_actions import CorporateAction
+from shared.domain.coverage import Coverage
+from shared.domain.intents import Intent
+from shared.domain.moves import Move
+from shared.domain.positions import Position
+from shared.domain.times import Tick, iso
+from shared.domain.trading_state import HaltReason
+from shared.ports.broker import ExchangeCalendar
+
+EXECUTOR = "replay"
+
+Progress = Callable[[int, int], None]
+"""Called with the ticks done and the ticks in all."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Replay:
+    """A replay's course: the world it ran in and what changed when."""
+
+    bars: BarSet
+    world: OfflineWorld
+    start_cash: Decimal
+    start_positions: Sequence[Position]
+    ticks: int = 0
+    moves: list[Move] = field(default_factory=list)
+    coverage: list[tuple[datetime, Coverage]] = field(default_factory=list)
+    states: list[tuple[datetime, frozenset[HaltReason]]] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def intents(self) -> list[Intent]:
+        """Return every intent of the replay in the order of creation."""
+        ledger = self.world.ledgers.load(OFFLINE_ACCOUNT)
+        every = (*self.world.ledgers.every_closed(), *ledger.finished.values(), *ledger.open.values())
+        return sorted(every, key=lambda intent: (intent.created_at, intent.id))
+
+
+def replay(
+    bars: BarSet,
+    *,
+    cash: Decimal,
+    positions: Callable[[datetime, date], Sequence[Position]],
+    calendar: ExchangeCalendar,
+    progress: Progress | None = None,
+) -> Replay:
+    """Replay a set of bars from its first session's open to its last one's close.
+
+    `positions` makes the positions held at the start from that instant and date; they count as adjusted through it.
+    """
+    start, first_day = bars.days[0].opens, bars.days[0].date
+    cadence = cadence_of(bars.interval)
+    held = positions(start, first_day)
+    feed = BarFeed(bars.bars, bars.days, recorded=bars.quotes)
+    world = offline_world(
+        start=start,
+        calendar=calendar,
+        cash=cash,
+        positions=held,
+        watched=bars.symbols,
+        primary=feed,
+        actions=KnownActions(bars.actions),
+        volatility=BarVolatility(bars.bars, bars.interval),
+    )
+    use_cases = wire(world.ports(), OFFLINE_ACCOUNT, rules_for(cadence))
+    course = Replay(bars=bars, world=world, start_cash=cash, start_positions=held)
+    ticks = list(ticks_of(bars.days, cadence, phase_of(bars.bars, cadence)))
+    exchange_actions = _Actions(bars.actions, after=first_day)
+    for number, at in enumerate(ticks, start=1):
+        world.clock.set(at)
+        exchange_actions.apply(world, at)
+        for bar in feed.advance(at):
+            world.exchange.on_bar(bar)
+        world.exchange.advance(at)
+        _tick(course, use_cases, Tick(scheduled=at))
+        if progress is not None:
+            progress(number, len(ticks))
+    course.ticks = len(ticks)
+    return course
+
+
+class _Actions:
+    """Applies splits and dividends to the account at the exchange on the morning of their ex-date."""
+
+    def __init__(self, actions: Sequence[CorporateAction], after: date) -> None:
+        self._due = sorted((a for a in actions if a.ex_date > after), key=lambda a: (a.ex_date, a.kind), reverse=True)
+
+    def apply(self, world: OfflineWorld, at: datetime) -> None:
+        while self._due and self._due[-1].ex_date <= at.date():
+            world.exchange.apply(self._due.pop(), at)
+
+
+def _tick(course: Replay, use_cases: UseCases, tick: Tick) -> None:
+    world = course.world
+    if use_cases.reconcile_orders.is_due():
+        use_cases.reconcile_orders()
+    polled = use_cases.poll_prices(tick)
+    checked = use_cases.check_risk(tick)
+    placed = use_cases.place_orders(EXECUTOR)
+    if len(world.cycles):
+        world.cycles.drain(course.moves.append)
+    if len(world.alerts):
+        world.alerts.drain(use_cases.route_alerts)
+    use_cases.route_alerts.sweep()
+    course.errors += [f"{iso(tick.scheduled)} {p}" for p in (*polled.problems, *checked.problems, *placed.problems)]
+    if checked.coverage is not None and (not course.coverage or course.coverage[-1][1] != checked.coverage):
+        course.coverage.append((tick.scheduled, checked.coverage))
+    if checked.state is not None and (not course.states or course.states[-1][1] != checked.state.reasons):
+        course.states.append((tick.scheduled, checked.state.reasons))

@@ -1,0 +1,114 @@
+"""Seeded chance: what goes wrong in one run, and the means to leave single faults out when a trace is shrunk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from typing import Final
+
+
+class Fault(StrEnum):
+    """What can happen to one port call."""
+
+    NONE = "none"
+    REFUSE = "refused: nothing happened"
+    LOSE = "answer lost: it happened"
+    CRASH_BEFORE = "crash before it happened"
+    CRASH_AFTER = "crash after it happened"
+    SLOW_DOWN = "429: not looked at"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hazards:
+    """How often each thing goes wrong, as probabilities; every seed has its own mixture, many of them zero."""
+
+    refuse: float
+    lose: float
+    crash: float
+    slow_down: float
+    duplicate: float
+    late: float
+    dropped: float
+    bad_quote: float
+    switch: float
+    kill: float
+
+    @classmethod
+    def drawn(cls, random: Random) -> Hazards:
+        """Draw a mixture: each hazard is off in a third of the runs, so that faults show alone and together."""
+
+        def rate(highest: float) -> float:
+            return 0.0 if random.random() < 1 / 3 else random.uniform(0, highest)
+
+        return cls(
+            refuse=rate(0.08),
+            lose=rate(0.08),
+            crash=rate(0.03),
+            slow_down=rate(0.15),
+            duplicate=0.25,
+            late=rate(0.15),
+            dropped=rate(0.10),
+            bad_quote=rate(0.15),
+            switch=random.choice((0.1, 0.5, 1.0)),
+            kill=random.choice((0.0, 1.0)),
+        )
+
+
+CALM: Final = Hazards(
+    refuse=0, lose=0, crash=0, slow_down=0, duplicate=0, late=0, dropped=0, bad_quote=0, switch=0, kill=0
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Struck:
+    """One fault that happened: its number in the run, and where it struck."""
+
+    number: int
+    fault: Fault
+    where: str
+
+
+class Chance:
+    """The faults of one run, numbered in the order of the port calls; muted numbers do not strike."""
+
+    def __init__(
+        self, random: Random, hazards: Hazards, muted: frozenset[int], crash_at: tuple[int, Fault] | None
+    ) -> None:
+        self._random = random
+        self._hazards = hazards
+        self._muted = muted
+        self._crash_at = crash_at
+        self.calls = 0
+        self.struck: list[Struck] = []
+        self.active = True
+
+    def strike(self, where: str, *, writes: bool, broker: bool) -> Fault:
+        """Decide what happens to the next port call."""
+        self.calls += 1
+        drawn = self._random.random()
+        if self._crash_at is not None and self._crash_at[0] == self.calls:
+            fault = self._crash_at[1]
+        elif not self.active:
+            return Fault.NONE
+        else:
+            fault = self._pick(drawn, writes=writes, broker=broker)
+        if fault is Fault.NONE or self.calls in self._muted:
+            return Fault.NONE
+        self.struck.append(Struck(number=self.calls, fault=fault, where=where))
+        return fault
+
+    def _pick(self, drawn: float, *, writes: bool, broker: bool) -> Fault:
+        h = self._hazards
+        steps = (
+            (Fault.REFUSE, h.refuse),
+            (Fault.LOSE, h.lose if writes else 0.0),
+            (Fault.CRASH_BEFORE, h.crash / 2),
+            (Fault.CRASH_AFTER, h.crash / 2),
+            (Fault.SLOW_DOWN, h.slow_down if broker and writes else 0.0),
+        )
+        for fault, share in steps:
+            if drawn < share:
+                return fault
+            drawn -= share
+        return Fault.NONE

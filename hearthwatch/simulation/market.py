@@ -1,0 +1,111 @@
+"""A seeded market: bars of a few symbols with slides, gaps and wild prints, and quotes that are sometimes bad."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from random import Random
+from typing import Final
+
+from shared.adapters.memory.prices import BarFeed
+from shared.domain.assets import Symbol
+from shared.domain.bars import Bar
+from shared.domain.money import round_to_cent
+from shared.domain.quotes import Quote
+
+HELD: Final = (Symbol("ACME"), Symbol("BOLT"))
+"""Symbols that are held at the start and may fall through their stops."""
+BOUGHT: Final = (Symbol("CALM"), Symbol("DUNE"), Symbol("EVEN"))
+"""Symbols that entries are proposed in; they barely move, so that a broken limit is not the market's doing."""
+SYMBOLS: Final = HELD + BOUGHT
+OPENING_PRICE: Final = Decimal(100)
+MINUTE: Final = timedelta(minutes=1)
+
+
+def make_bars(random: Random, start: datetime, minutes: int) -> dict[Symbol, list[Bar]]:
+    """Draw one-minute bars from `start`; a held symbol may slide or gap through its stop, or print wildly once."""
+    return {symbol: _series(random, symbol, start, minutes) for symbol in SYMBOLS}
+
+
+def _series(random: Random, symbol: Symbol, start: datetime, minutes: int) -> list[Bar]:
+    falls_at = random.randrange(2, minutes) if symbol in HELD and random.random() < 0.7 else None
+    wild_at = random.randrange(3, minutes) if symbol in HELD and random.random() < 0.3 else None
+    depth = random.choice((0.07, 0.12, 0.30)) if falls_at is not None else 0.0
+    gradual = random.random() < 0.5
+    level, bars = float(OPENING_PRICE), []
+    for minute in range(minutes):
+        drift = random.uniform(-0.0005, 0.0005)
+        if falls_at is not None and minute >= falls_at:
+            if gradual and minute < falls_at + 5:
+                drift -= depth / 5
+            elif not gradual and minute == falls_at:
+                drift -= depth
+        before, level = level, level * (1 + drift)
+        bars.append(_bar(random, symbol, start + minute * MINUTE, before, level, wild=minute == wild_at))
+    return bars
+
+
+def _bar(random: Random, symbol: Symbol, start: datetime, before: float, after: float, *, wild: bool) -> Bar:
+    opening, close = _price(before), _price(after * (0.6 if wild else 1))
+    high = max(opening, close) + _price(random.uniform(0, 0.05))
+    low = min(opening, close) - _price(random.uniform(0, 0.05))
+    volume = Decimal(random.choice((20, 500, 5000)))
+    return Bar(symbol, start, start + MINUTE, opening, high, low, close, volume)
+
+
+def _price(amount: float) -> Decimal:
+    return round_to_cent(Decimal(repr(round(amount, 4))))
+
+
+class UnreliableFeed:
+    """The primary source: the true feed, whose quotes are bad by chance while the run is disturbed."""
+
+    def __init__(self, feed: BarFeed, random: Random, rate: float) -> None:
+        self._feed = feed
+        self._random = random
+        self.rate = rate
+
+    def quotes(self, symbols: Sequence[Symbol]) -> Mapping[Symbol, Quote]:
+        """Return the true quotes, some of them missing or spoiled."""
+        answers = dict(self._feed.quotes(symbols))
+        for symbol in list(answers):
+            if self._random.random() < self.rate:
+                spoiled = self._spoil(answers[symbol])
+                if spoiled is None:
+                    del answers[symbol]
+                else:
+                    answers[symbol] = spoiled
+        return answers
+
+    def _spoil(self, quote: Quote) -> Quote | None:
+        hour = timedelta(hours=1)
+        nothing = Decimal(0)
+        return self._random.choice(
+            (
+                None,
+                quote._replace(last=Decimal("NaN")),
+                quote._replace(last=Decimal("Infinity")),
+                quote._replace(bid=nothing, ask=nothing),
+                quote._replace(last=nothing),
+                quote._replace(last=-(quote.last or nothing)),
+                quote._replace(bid=quote.ask, ask=quote.bid),
+                quote._replace(
+                    quoted_at=quote.quoted_at and quote.quoted_at - hour,
+                    traded_at=quote.traded_at and quote.traded_at - hour,
+                ),
+                quote._replace(quoted_at=None, traded_at=None),
+            )
+        )
+
+
+class SecondSource:
+    """The backup: the true last prices, without bid and ask."""
+
+    def __init__(self, feed: BarFeed) -> None:
+        self._feed = feed
+
+    def quotes(self, symbols: Sequence[Symbol]) -> Mapping[Symbol, Quote]:
+        """Return the last prices alone."""
+        answers = self._feed.quotes(symbols)
+        return {s: q._replace(bid=None, ask=None, feed="backup") for s, q in answers.items()}

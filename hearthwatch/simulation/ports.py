@@ -1,0 +1,123 @@
+"""Ports that yield to the scheduler and fail by seeded chance, around the memory adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from datetime import timedelta
+from random import Random
+from typing import Any, Final
+
+from hearthwatch.simulation.chance import Chance, Fault
+from hearthwatch.simulation.scheduler import Scheduler
+from shared.bootstrap.wiring import Ports
+from shared.domain.errors import OutcomeUnknown, Throttled, Unavailable
+
+WRITES: Final = frozenset(
+    {
+        "put_minute", "save", "archive", "put", "remove", "set_kill_switch", "publish_trading_state", "start", "extend",
+        "acquire", "release", "send", "ring", "keep", "submit", "cancel",
+    }
+)  # fmt: skip
+"""Methods that change something; only their answers can be lost."""
+UNTOUCHED: Final = frozenset({"clock", "calendar", "watchlist", "metrics", "actions", "volatility"})
+"""Ports that answer from the process itself: no yield, no fault."""
+SLOWEST_SEND: Final = timedelta(seconds=12)
+"""Connecting takes at most 2 s and reading 10 s: a request to the broker lands within this or never (fault 10)."""
+
+Caller = Callable[[str, tuple[Any, ...]], None]
+"""Told when a port is called: where, and the arguments."""
+Watcher = Callable[[str, str, tuple[Any, ...], Any], None]
+"""Told after a port call took effect: port, method, arguments, result."""
+
+
+class FaultyPort:
+    """One port: every public method yields first and may then fail, before or after it took effect."""
+
+    def __init__(self, target: object, name: str, network: Network) -> None:
+        for attribute in dir(target):
+            if attribute.startswith("_"):
+                continue
+            value = getattr(target, attribute)
+            wrapped = network.wrap(name, attribute, value) if callable(value) else value
+            setattr(self, attribute, wrapped)
+
+
+class Network:
+    """Everything between the use cases and the world."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        chance: Chance,
+        random: Random,
+        switch: float,
+        *,
+        called: Caller,
+        watch: Watcher,
+    ) -> None:
+        self._scheduler = scheduler
+        self._chance = chance
+        self._random = random
+        self._switch = switch
+        self._called = called
+        self._watch = watch
+        self.log: list[str] = []
+        self.calm = False
+
+    def around(self, ports: Ports) -> Ports:
+        """Wrap every port that leaves the process."""
+        changes: dict[str, Any] = {}
+        for field in fields(ports):
+            target = getattr(ports, field.name)
+            if field.name in UNTOUCHED:
+                continue
+            if field.name == "channels":
+                changes["channels"] = {c: FaultyPort(adapter, f"channel {c}", self) for c, adapter in target.items()}
+            else:
+                changes[field.name] = FaultyPort(target, field.name, self)
+        return replace(ports, **changes)
+
+    def wrap(self, port: str, method: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Make one method yield and fail."""
+        writes, broker = method in WRITES, port == "broker"
+        where = f"{port}.{method}"
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self._scheduler.bury()
+            self._called(where, args)
+            fault = self._chance.strike(where, writes=writes, broker=broker)
+            self._note(where, fault)
+            if self._random.random() < self._switch:
+                self._scheduler.pause(self._latency(where))
+            if fault is Fault.CRASH_BEFORE:
+                self._scheduler.crash()
+            if fault is Fault.REFUSE:
+                raise OutcomeUnknown(where) if where == "broker.submit" else Unavailable(where)
+            if fault is Fault.SLOW_DOWN:
+                raise Throttled(where, timedelta(seconds=self._random.choice((1, 5, 30))))
+            result = function(*args, **kwargs)
+            self._watch(port, method, args, result)
+            if fault is Fault.CRASH_AFTER:
+                self._scheduler.crash()
+            if fault is Fault.LOSE:
+                raise OutcomeUnknown(where) if broker else Unavailable(where)
+            return result
+
+        return call
+
+    def _latency(self, where: str) -> timedelta:
+        """Draw how long a call takes: mostly milliseconds, now and then long enough for others to overtake."""
+        drawn = self._random.random()
+        if drawn < 0.90 or self.calm:
+            seconds = self._random.uniform(0.001, 0.2)
+        elif drawn < 0.99:
+            seconds = self._random.uniform(0.2, 5)
+        else:
+            seconds = self._random.uniform(5, 50)
+        latency = timedelta(seconds=seconds)
+        return min(latency, SLOWEST_SEND) if where.startswith("broker.") else latency
+
+    def _note(self, where: str, fault: Fault) -> None:
+        mark = f"  <- {fault}" if fault is not Fault.NONE else ""
+        self.log.append(f"{self._scheduler.clock.now():%H:%M:%S.%f} {self._scheduler.current():<24} {where}{mark}")

@@ -1,0 +1,277 @@
+"""One simulated run: a market, a broker, many invocations of the real use cases, and a time of faults, then of calm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from random import Random
+from typing import Final
+
+from hearthwatch.simulation.chance import CALM, Chance, Fault, Hazards, Struck
+from hearthwatch.simulation.invariants import Checks, Violation
+from hearthwatch.simulation.market import (
+    BOUGHT,
+    HELD,
+    MINUTE,
+    OPENING_PRICE,
+    SYMBOLS,
+    SecondSource,
+    UnreliableFeed,
+    make_bars,
+)
+from hearthwatch.simulation.ports import Network
+from hearthwatch.simulation.scheduler import Crash, Scheduler
+from shared.adapters.memory.prices import BarFeed
+from shared.bootstrap.offline import OFFLINE_ACCOUNT, OfflineWorld, offline_world
+from shared.bootstrap.wiring import Rules, wire
+from shared.domain.alerts import Alert
+from shared.domain.errors import OutcomeUnknown, Refused, TryAgain
+from shared.domain.intents import CycleId, Reason
+from shared.domain.positions import Position, lot_id
+from shared.domain.session import TradingDay
+from shared.domain.times import Tick
+from shared.domain.trading_state import KillSwitch
+from shared.ports.broker import ExchangeCalendar
+from shared.use_cases.prepare_entry import ProposeEntry
+
+CALM_MINUTES: Final = 6
+"""Minutes without faults at the end, in which everything must come to rest (invariant 10)."""
+STILL_MINUTES: Final = 3
+"""The last of them, in which the market stands still as well."""
+CASH: Final = Decimal(10_000)
+_ALERT_RETRY: Final = timedelta(seconds=30)
+_ALERT_RECEIVES: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """What a run is made of; the same scenario gives the same run, byte for byte.
+
+    `muted` faults do not strike, `crash_at` kills the invocation at one port call, `hazards` overrides the mixture
+    that the seed would draw.
+    """
+
+    seed: int
+    minutes: int = 15
+    hazards: Hazards | None = None
+    muted: frozenset[int] = frozenset()
+    crash_at: tuple[int, Fault] | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """How a run ended: the first violation if any, the faults that struck, the calls made, and what was decided."""
+
+    scenario: Scenario
+    violation: Violation | None = None
+    struck: list[Struck] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    calls: int = 0
+    decisions: list[str] = field(default_factory=list)
+
+
+class TwoDays(ExchangeCalendar):
+    """A calendar with the day of the run and the day after it."""
+
+    def __init__(self, day: TradingDay) -> None:
+        night = timedelta(days=1)
+        after = TradingDay(date=day.date + night, opens=day.opens + night, closes=day.closes + night)
+        self._days = (day, after)
+
+    def days(self, first: date, last: date) -> list[TradingDay]:
+        """Return those of the two sessions that lie in the range."""
+        return [day for day in self._days if first <= day.date <= last]
+
+
+def run(scenario: Scenario) -> Outcome:
+    """Play one scenario to its end or to the first broken invariant."""
+    return _Run(scenario).play()
+
+
+class _Run:
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.random = Random(f"world {scenario.seed}")  # noqa: S311 - repeatable, not secret
+        self.hazards = scenario.hazards or Hazards.drawn(self.random)
+        self.total = scenario.minutes + CALM_MINUTES
+        self.day, self.start = _session(self.random, self.total)
+        self.faulty_until = self.start + scenario.minutes * MINUTE
+        self.feed = BarFeed(make_bars(self.random, self.start - MINUTE, self.total + 1), [self.day])
+        self.primary = UnreliableFeed(self.feed, self.random, self.hazards.bad_quote)
+        self.world = self._world()
+        self.scheduler = Scheduler(self.world.clock)
+        chances = Random(f"chance {scenario.seed}")  # noqa: S311 - repeatable, not secret
+        self.chance = Chance(chances, self.hazards, scenario.muted, scenario.crash_at)
+        self.checks = Checks(self.world, self.feed, CASH)
+        self.network = Network(
+            self.scheduler,
+            self.chance,
+            self.random,
+            self.hazards.switch,
+            called=self.checks.on_call,
+            watch=self.checks.watch,
+        )
+        self.use_cases = wire(self.network.around(self.world.ports()), OFFLINE_ACCOUNT, Rules())
+        self.invocations = 0
+        self.scheduler.after_each = self._pump
+
+    def play(self) -> Outcome:
+        outcome = Outcome(scenario=self.scenario)
+        try:
+            for minute in range(self.total):
+                self._minute(minute)
+            self.checks.at_rest(entries_stopped=self.world.controls.kill_switch().engaged)
+        except Violation as violation:
+            outcome.violation = violation
+        finally:
+            self.scheduler.after_each = lambda: None
+            self.scheduler.close()
+        outcome.struck = self.chance.struck
+        outcome.log = self.network.log
+        outcome.calls = self.chance.calls
+        outcome.decisions = self.checks.decisions()
+        return outcome
+
+    def _minute(self, minute: int) -> None:
+        """Move the market, plan this minute's invocations, and let time pass to the next minute."""
+        now = self.start + minute * MINUTE
+        self.scheduler.run_until(now)
+        if now >= self.faulty_until and self.chance.active:
+            self._calm_down()
+        if minute < self.total - STILL_MINUTES:
+            for bar in self.feed.advance(now):
+                self.world.exchange.on_bar(bar)
+            self.checks.on_market()
+        self.world.exchange.advance(now)
+        self._plan(Tick(scheduled=now), minute)
+        self.scheduler.run_until(now + MINUTE - timedelta(microseconds=1))
+        self.checks.every_minute()
+
+    def _calm_down(self) -> None:
+        self.chance.active = False
+        self.network.calm = True
+        self.hazards = CALM
+        self.primary.rate = 0.0
+
+    def _plan(self, tick: Tick, minute: int) -> None:
+        use_cases = self.use_cases
+        self._deliver("poll", tick, lambda: use_cases.poll_prices(tick))
+        self._deliver("risk", tick, lambda: use_cases.check_risk(tick))
+        self._deliver("reconcile", tick, use_cases.reconcile_orders)
+        self._deliver("sweep", tick, use_cases.route_alerts.sweep)
+        self._deliver("place", tick, self._place)
+        if self.chance.active and minute >= 2 and self.random.random() < 0.5:
+            self._propose(tick)
+        if self.hazards.kill and minute == self.scenario.minutes // 2:
+            self.scheduler.at(tick.scheduled + self._within(60), self._kill)
+
+    def _deliver(self, name: str, tick: Tick, call: Callable[[], object]) -> None:
+        """Deliver a scheduled event: usually once and soon, sometimes late, twice or not at all."""
+        hazards = self.hazards
+        times = 0 if self.random.random() < hazards.dropped else 2 if self.random.random() < hazards.duplicate else 1
+        for _ in range(times):
+            delay = self._within(150) if self.random.random() < hazards.late else self._within(2)
+            self.scheduler.at(tick.scheduled + delay, lambda: self._invoke(f"{name} {tick.scheduled:%H:%M}", call))
+
+    def _within(self, seconds: float) -> timedelta:
+        return timedelta(seconds=self.random.uniform(0, seconds))
+
+    def _invoke(self, name: str, call: Callable[[], object], failed: Callable[[], None] | None = None) -> None:
+        self.invocations += 1
+        self.scheduler.start(f"{name} #{self.invocations}", lambda: self._guarded(call, failed))
+
+    def _guarded(self, call: Callable[[], object], failed: Callable[[], None] | None) -> None:
+        """Run a use case as an entry point would: its own errors and a crash end the invocation, nothing else may."""
+        try:
+            call()
+        except (Crash, TryAgain, OutcomeUnknown, Refused):
+            if failed is not None:
+                failed()
+        except Violation as violation:
+            self.checks.fail(violation)
+        except Exception as error:  # noqa: BLE001 - whatever escapes a use case is what this looks for
+            self.checks.fail(Violation(0, f"{type(error).__name__} escaped: {error}"))
+
+    def _place(self) -> object:
+        return self.use_cases.place_orders(f"executor {self.invocations}")
+
+    def _pump(self) -> None:
+        """Deliver what the queues hold: alerts to the router, rings to the executor."""
+        while len(self.world.alerts):
+            for alert, receives in self.world.alerts.receive():
+                self.checks.on_alert(alert)
+                self._plan_alert(alert, receives)
+        for due in self.world.doorbell.take():
+            self.scheduler.at(due, lambda: self._invoke("place on ring", self._place))
+
+    def _plan_alert(self, alert: Alert, receives: int) -> None:
+        delay = self._within(5) if receives == 0 else _ALERT_RETRY
+
+        def failed() -> None:
+            if receives + 1 >= _ALERT_RECEIVES:
+                self.checks.dead_alerts.append(alert)
+            else:
+                self._plan_alert(alert, receives + 1)
+
+        self.scheduler.at(
+            self.world.clock.now() + delay,
+            lambda: self._invoke("route", lambda: self.use_cases.route_alerts(alert), failed),
+        )
+
+    def _propose(self, tick: Tick) -> None:
+        """Propose entries in several symbols at once, each wanting more than its share of the limits now and then."""
+        for symbol in self.random.sample(BOUGHT, self.random.randint(1, len(BOUGHT))):
+            quantity = self.random.choice((Decimal("4"), Decimal("0.5"), Decimal("12.25"), Decimal("30")))
+            proposal = ProposeEntry(
+                symbol=symbol,
+                quantity=quantity,
+                reason=Reason.ENTRY,
+                cycle=CycleId(f"{symbol} {tick.id}"),
+                text="proposed by the simulation",
+            )
+            for _ in range(2 if self.random.random() < self.hazards.duplicate else 1):
+                self._plan_entry(proposal, tick.scheduled + self._within(30))
+
+    def _plan_entry(self, proposal: ProposeEntry, when: datetime) -> None:
+        self.scheduler.at(when, lambda: self._invoke("entry", lambda: self.use_cases.prepare_entry(proposal)))
+
+    def _kill(self) -> None:
+        self.world.controls.set_kill_switch(KillSwitch(engaged=True, by="simulation", why="at a random step"))
+        self.checks.on_kill()
+
+    def _world(self) -> OfflineWorld:
+        held = [
+            Position(
+                symbol=symbol,
+                lot=lot_id(symbol, self.start),
+                quantity=quantity,
+                average_entry_price=OPENING_PRICE,
+                opened_at=self.start,
+                adjusted_through=self.day.date,
+                stop_loss_pct=Decimal("0.05"),
+            )
+            for symbol, quantity in zip(HELD, (Decimal("10.4"), Decimal("3")), strict=True)
+        ]
+        return offline_world(
+            start=self.start,
+            calendar=TwoDays(self.day),
+            cash=CASH,
+            positions=held,
+            watched=SYMBOLS,
+            primary=self.primary,
+            backup=SecondSource(self.feed),
+        )
+
+
+def _session(random: Random, minutes: int) -> tuple[TradingDay, datetime]:
+    """Choose where in the session the run lies: anywhere inside, at the open, or over the close."""
+    opens, closes = datetime(2026, 6, 10, 13, 30, tzinfo=UTC), datetime(2026, 6, 10, 20, 0, tzinfo=UTC)
+    day = TradingDay(date=opens.date(), opens=opens, closes=closes)
+    place = random.random()
+    if place < 0.1:
+        return day, opens
+    if place < 0.2:
+        return day, closes - timedelta(minutes=minutes // 2)
+    return day, opens + timedelta(minutes=random.randrange(30, 200))

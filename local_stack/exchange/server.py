@@ -1,0 +1,201 @@
+"""The exchange simulator as a server on loopback, with the handle that drives it.
+
+The driver feeds bars and moves the clock; programs under test see HTTP only. Feed the bars that end at an instant
+before setting the clock to it: an order that lives to the close may still fill in the session's last bar.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from datetime import timedelta
+from threading import Lock, Thread
+from time import monotonic, sleep
+from types import TracebackType
+from typing import Final, Self
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from local_stack.exchange.api import ExchangeApi
+from local_stack.exchange.gate import TRANSPORT, Gate, Misbehaviour, Plan, Seen
+from local_stack.exchange.market import Market
+from shared.adapters.memory.matching import Exchange
+from shared.domain.assets import Symbol
+from shared.domain.bars import Bar
+from shared.domain.corporate_actions import CorporateAction
+from shared.domain.errors import Unavailable
+from shared.ports.clock import Clock
+
+LOOPBACK: Final = "127.0.0.1"
+RATE_LIMIT: Final = 200
+"""Requests a minute, as Alpaca allows on the free plan."""
+START_SECONDS: Final = 10.0
+KEY_ID: Final = "PKSIMULATOR"
+SECRET: Final = "simulated"  # noqa: S105 -- the simulator's own, it opens nothing
+
+
+class ExchangeSimulator:
+    """One account at a simulated exchange, served on 127.0.0.1; port 0 takes a free one.
+
+    The exchange's account id should be a UUID, as Alpaca's is.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        clock: Clock,
+        *,
+        port: int = 0,
+        key_id: str = KEY_ID,
+        secret: str = SECRET,
+        rate_limit: int = RATE_LIMIT,
+    ) -> None:
+        self.exchange = exchange
+        self.key_id = key_id
+        self.secret = secret
+        self._clock = clock
+        self._port = port
+        self._lock = Lock()
+        self._market = Market(exchange)
+        api = ExchangeApi(exchange, self._market, clock, self._lock)
+        self._gate = Gate(api.app(), clock, key_id=key_id, secret=secret, rate_limit=rate_limit)
+        self._server: uvicorn.Server | None = None
+        self._thread: Thread | None = None
+
+    def start(self) -> str:
+        """Bind, serve in a thread of its own, and return the address."""
+        # asyncio sets TCP_NODELAY only where the protocol is named; without it every answer to a POST waits 40 ms
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((LOOPBACK, self._port))
+        self._port = listening.getsockname()[1]
+        config = uvicorn.Config(
+            self._gate,
+            http=_OpenProtocol,
+            ws="none",
+            lifespan="off",
+            loop="asyncio",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = Thread(
+            target=self._server.run, kwargs={"sockets": [listening]}, name="exchange-simulator", daemon=True
+        )
+        self._thread.start()
+        deadline = monotonic() + START_SECONDS
+        while not self._server.started:
+            if monotonic() > deadline or not self._thread.is_alive():
+                raise Unavailable(f"the exchange simulator did not start on port {self._port}")
+            sleep(0.005)
+        return self.url
+
+    def stop(self) -> None:
+        """Stop serving; stopping twice is safe."""
+        if self._server is None or self._thread is None:
+            return
+        self._server.should_exit = True
+        self._thread.join()
+        self._server = self._thread = None
+
+    def __enter__(self) -> Self:
+        """Start serving."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop serving."""
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """Give the address for both the trading and the market data client."""
+        return f"http://{LOOPBACK}:{self._port}"
+
+    @property
+    def seen(self) -> Sequence[Seen]:
+        """List every request that arrived, in order."""
+        return tuple(self._gate.seen)
+
+    def count(self, method: str, path: str = "/") -> int:
+        """Count the requests of a method that arrived under a path."""
+        return sum(1 for seen in self.seen if seen.method == method and seen.path.startswith(path))
+
+    def feed(self, *bars: Bar) -> None:
+        """Let bars happen, at their ends and in that order; a halted symbol has none."""
+        with self._lock:
+            for bar in bars:
+                if not self._market.is_halted(bar.symbol):
+                    self._market.record(bar)
+                    self.exchange.on_bar(bar)
+
+    def know(self, *bars: Bar) -> None:
+        """Give history to the feed without letting it happen: nothing fills in it."""
+        with self._lock:
+            for bar in bars:
+                self._market.record(bar)
+
+    def apply(self, action: CorporateAction) -> None:
+        """Apply a corporate action, before its ex-date's first bar."""
+        with self._lock:
+            self.exchange.apply(action, self._clock.now())
+
+    def misbehave(
+        self,
+        kind: Misbehaviour,
+        *,
+        method: str = "*",
+        path: str = "/",
+        times: int = 1,
+        retry_after: timedelta = timedelta(seconds=30),
+    ) -> None:
+        """Plan a misbehaviour for the next requests of a method under a path."""
+        self._gate.plan(Plan(kind=kind, method=method, path=path, times=times, retry_after=retry_after))
+
+    def behave(self) -> None:
+        """Drop what was planned, thaw the feed and date quotes rightly."""
+        self._gate.behave()
+        with self._lock:
+            self._market.thaw()
+            self._market.stale_by = timedelta(0)
+
+    def freeze_feed(self) -> None:
+        """Let the feed answer with what it knows now, whatever happens on."""
+        with self._lock:
+            self._market.freeze(self._clock.now())
+
+    def thaw_feed(self) -> None:
+        """Let the feed go on."""
+        with self._lock:
+            self._market.thaw()
+
+    def date_quotes_back(self, by: timedelta) -> None:
+        """Send quotes and trades that look this much older than they are."""
+        with self._lock:
+            self._market.stale_by = by
+
+    def halt(self, symbol: Symbol) -> None:
+        """Halt a symbol: orders rest, nothing trades."""
+        with self._lock:
+            self._market.halt(symbol, self._clock.now())
+            self.exchange.halt(symbol)
+
+    def resume(self, symbol: Symbol) -> None:
+        """Let a halted symbol trade again."""
+        with self._lock:
+            self._market.resume(symbol)
+            self.exchange.resume(symbol)
+
+
+class _OpenProtocol(H11Protocol):
+    """Leaves the connection's transport in the request's state, so that a reset can be played."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, TRANSPORT: transport}

@@ -1,0 +1,1 @@
+"""Recorded market data from CSV files: bars, quotes, and splits and dividends."""

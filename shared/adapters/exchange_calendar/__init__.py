@@ -1,0 +1,1 @@
+"""The exchange calendar from the exchange_calendars package."""

@@ -1,0 +1,116 @@
+"""What every price store promises; each implementation is one parameter of the fixture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from shared.adapters.memory.prices import MemoryPriceStore
+from shared.domain.assets import Symbol
+from shared.domain.quotes import NO_DOUBTS, Doubt, JudgedQuote
+from shared.domain.times import Tick
+from shared.ports.prices import PriceStore
+
+START = datetime(2026, 6, 10, 13, 30, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+TSLA, KO = Symbol("TSLA"), Symbol("KO")
+
+STORES: dict[str, Callable[[], PriceStore]] = {"memory": MemoryPriceStore}
+
+
+@pytest.fixture(params=sorted(STORES))
+def store(request: pytest.FixtureRequest) -> PriceStore:
+    return STORES[request.param]()
+
+
+def tick(minute: int) -> Tick:
+    return Tick(scheduled=START + minute * MINUTE)
+
+
+def judged(symbol: Symbol, price: str) -> JudgedQuote:
+    amount = Decimal(price)
+    return JudgedQuote(symbol, amount, amount, amount, START, "bars", NO_DOUBTS, amount, START, None, None)
+
+
+def blind(symbol: Symbol) -> JudgedQuote:
+    doubts = frozenset({Doubt.STALE, Doubt.UNCONFIRMED})
+    return JudgedQuote(
+        symbol, None, None, None, None, "none", doubts, Decimal("320.125"), START, Decimal("201.5"), START
+    )
+
+
+def test_empty_store_has_no_latest_minute_and_an_empty_window(store: PriceStore) -> None:
+    assert store.latest() is None
+    assert list(store.window(START, START + MINUTE)) == []
+
+
+def test_minute_reads_back_as_it_was_put(store: PriceStore) -> None:
+    quotes = {TSLA: judged(TSLA, "320.1250"), KO: blind(KO)}
+
+    assert store.put_minute(tick(0), quotes)
+
+    latest = store.latest()
+    assert latest is not None
+    assert latest.at == START
+    assert dict(latest.quotes) == quotes
+
+
+def test_same_tick_is_stored_once_and_the_first_stands(store: PriceStore) -> None:
+    assert store.put_minute(tick(0), {TSLA: judged(TSLA, "320")})
+    assert not store.put_minute(tick(0), {TSLA: judged(TSLA, "1")})
+
+    assert [minute.quotes[TSLA].price for minute in store.window(START, START + MINUTE)] == [Decimal(320)]
+
+
+def test_latest_moves_forward_only(store: PriceStore) -> None:
+    store.put_minute(tick(5), {TSLA: judged(TSLA, "5")})
+    assert store.put_minute(tick(3), {TSLA: judged(TSLA, "3")})
+
+    latest = store.latest()
+    assert latest is not None
+    assert latest.at == tick(5).scheduled
+
+
+def test_late_tick_fills_its_place_in_the_window(store: PriceStore) -> None:
+    for minute in (0, 2, 1):
+        store.put_minute(tick(minute), {TSLA: judged(TSLA, str(minute + 1))})
+
+    assert [minute.at for minute in store.window(START, START + 3 * MINUTE)] == [tick(n).scheduled for n in range(3)]
+    assert not store.put_minute(tick(1), {})
+
+
+def test_window_includes_its_start_and_excludes_its_end(store: PriceStore) -> None:
+    for minute in range(16):
+        store.put_minute(tick(minute), {TSLA: judged(TSLA, "320")})
+
+    window = store.window(tick(0).scheduled, tick(15).scheduled)
+
+    assert len(window) == 15
+    assert (window[0].at, window[-1].at) == (tick(0).scheduled, tick(14).scheduled)
+
+
+def test_stored_minute_does_not_follow_later_changes_of_what_was_put(store: PriceStore) -> None:
+    quotes = {TSLA: judged(TSLA, "320")}
+    store.put_minute(tick(0), quotes)
+    quotes.clear()
+
+    latest = store.latest()
+    assert latest is not None
+    assert set(latest.quotes) == {TSLA}
+
+
+def test_tick_without_quotes_counts_as_stored(store: PriceStore) -> None:
+    assert store.put_minute(tick(0), {})
+    assert not store.put_minute(tick(0), {TSLA: judged(TSLA, "320")})
+
+
+def test_memory_store_forgets_what_is_older_than_it_keeps() -> None:
+    store = MemoryPriceStore(keep=15 * MINUTE)
+    for minute in range(60):
+        store.put_minute(tick(minute), {})
+
+    assert len(store.window(START, START + 60 * MINUTE)) == 16
+    assert not store.put_minute(tick(20), {})

@@ -1,0 +1,1 @@
+"""Doubles of outside servers and of what only the outside knows."""
