@@ -2,96 +2,96 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from hearthwatch.replay.report import Report
 
-_SHOWN = 30
+_SHOWN: Final = 30
 """Rows shown per table; the report holds them all."""
+_NAMED: Final = 12
+_NUMBERS: Final = frozenset({"change", "from", "to", "shares", "price", "merged"})
+
+Clock = Callable[[str], str]
+"""Writes a report's time as short as the range allows."""
 
 
 def print_summary(report: Report, console: Console) -> None:
     """Print what was replayed, what moved, what was sold and how the account ended."""
-    span, end = report["range"], report["end"]
-    days = span["from"] if span["from"] == span["to"] else f"{span['from']} to {span['to']}"
-    symbols = ", ".join(report["symbols"][:12]) + (" ..." if len(report["symbols"]) > 12 else "")
-    console.print(
-        f"[bold]Replayed {days}[/bold]: {report['ticks']} ticks, {len(report['symbols'])} symbols ({symbols})"
-    )
-    _print(console, "Moves of 5 % and more", ["when (UTC)", "symbol", "change", "from", "to"], _moves(report))
+    span, end, pnl = report["range"], report["end"], report["pnl"]
+    one_day = span["from"] == span["to"]
+    days = span["from"] if one_day else f"{span['from']} to {span['to']}"
+    symbols = ", ".join(report["symbols"][:_NAMED]) + (", ..." if len(report["symbols"]) > _NAMED else "")
+    _say(console, f"[bold]Replayed {days}[/bold] in {report['ticks']} ticks: {symbols} (times are UTC)")
+    clock = _clock if one_day else _day_and_clock
+    _print(console, "Moves", ["at", "symbol", "change", "from", "to"], [_move(m, clock) for m in report["moves"]])
+    orders = {order["id"]: order for order in report["orders"]}
+    columns = ["at", "symbol", "side", "shares", "why", "filled", "price", "state"]
+    rows = [_intent(intent, orders.get(intent["id"], {}), clock) for intent in report["intents"]]
+    _print(console, "Sold and bought", columns, rows)
     _print(
-        console,
-        "Exits and entries",
-        ["intended (UTC)", "symbol", "side", "why", "shares", "filled (UTC)", "at", "state"],
-        _intents(report),
+        console, "Alerts", ["at", "what", "severity", "told", "merged"], [_alert(a, clock) for a in report["alerts"]]
     )
-    _print(console, "Alerts", ["when (UTC)", "kind", "severity", "told by", "repeats merged"], _alerts(report))
-    held = ", ".join(f"{p['quantity']} {p['symbol']}" for p in end["positions"]) or "nothing"
-    console.print(f"Held at the end: {held}")
-    console.print(f"Cash {_dollars(end['cash'])}, equity {_dollars(end['equity'])}", highlight=False)
-    pnl = report["pnl"]
-    console.print(f"Realised {_dollars(pnl['realised'])}, open {_dollars(pnl['unrealised'])}", highlight=False)
+    held = ", ".join(f"{position['quantity']} {position['symbol']}" for position in end["positions"]) or "nothing"
+    _say(
+        console, f"[bold]At the end[/bold] {held} held, cash {_dollars(end['cash'])}, equity {_dollars(end['equity'])}"
+    )
+    _say(console, f"Realised {_dollars(pnl['realised'])}, open {_dollars(pnl['unrealised'])}")
     for error in report["errors"]:
-        console.print(f"[red]error[/red] {error}", highlight=False)
-    console.print(f"{report['wall_seconds']:.2f} s, {report['ticks_per_second']:,.0f} ticks a second", highlight=False)
+        _say(console, f"[red]error[/red] {error}")
+    _say(console, f"{report['wall_seconds']:.2f} s, {report['ticks_per_second']:,.0f} ticks a second")
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, soft_wrap=True)
 
 
 def _print(console: Console, title: str, columns: list[str], rows: list[list[str]]) -> None:
     if not rows:
-        console.print(f"{title}: none")
+        _say(console, f"[bold]{title}[/bold]: none")
         return
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in ("change", "from", "to", "shares", "at") else "left")
+        table.add_column(column, justify="right" if column in _NUMBERS else "left", no_wrap=True)
     for row in rows[:_SHOWN]:
         table.add_row(*row)
     console.print(table)
     if len(rows) > _SHOWN:
-        console.print(f"... and {len(rows) - _SHOWN} more in the report")
+        _say(console, f"... and {len(rows) - _SHOWN} more in the report")
 
 
-def _moves(report: Report) -> list[list[str]]:
+def _move(move: Report, clock: Clock) -> list[str]:
+    return [clock(move["at"]), move["symbol"], f"{move['change_pct']:+.2f} %", move["from_price"], move["price"]]
+
+
+def _intent(intent: Report, order: Report, clock: Clock) -> list[str]:
     return [
-        [_time(m["at"]), m["symbol"], f"{m['change_pct']:+.2f} %", m["from_price"], m["price"]] for m in report["moves"]
+        clock(intent["at"]),
+        intent["symbol"],
+        intent["side"],
+        intent["quantity"],
+        intent["reason"].replace("_", " "),
+        clock(order["filled_at"]) if order.get("filled_at") else "-",
+        order.get("fill_price") or "-",
+        intent["state"].replace("_", " ").lower(),
     ]
 
 
-def _intents(report: Report) -> list[list[str]]:
-    orders = {order["id"]: order for order in report["orders"]}
-    rows = []
-    for intent in report["intents"]:
-        order = orders.get(intent["id"], {})
-        rows.append(
-            [
-                _time(intent["at"]),
-                intent["symbol"],
-                intent["side"],
-                intent["reason"].replace("_", " "),
-                intent["quantity"],
-                _time(order["filled_at"]) if order.get("filled_at") else "-",
-                order.get("fill_price") or "-",
-                intent["state"].replace("_", " ").lower(),
-            ]
-        )
-    return rows
+def _alert(alert: Report, clock: Clock) -> list[str]:
+    told = ", ".join(alert["channels"]) or "nobody yet"
+    return [clock(alert["at"]), alert["kind"].replace("_", " "), alert["severity"], told, str(alert["suppressed"])]
 
 
-def _alerts(report: Report) -> list[list[str]]:
-    return [
-        [
-            _time(alert["at"]),
-            alert["kind"].replace("_", " "),
-            alert["severity"],
-            ", ".join(alert["channels"]) or "nobody",
-            str(alert["suppressed"]),
-        ]
-        for alert in report["alerts"]
-    ]
+def _clock(iso_time: str) -> str:
+    return iso_time[11:].removesuffix("Z").removesuffix(":00")
 
 
-def _time(iso_time: str) -> str:
-    return iso_time.replace("T", " ").removesuffix("Z").removesuffix(":00")
+def _day_and_clock(iso_time: str) -> str:
+    return f"{iso_time[:10]} {_clock(iso_time)}"
 
 
 def _dollars(amount: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from shared.domain.alerts import AlertRules, Channel
+from shared.domain.assets import DEFAULT_ASSET_CLASSES, AssetClass
 from shared.domain.gate import FractionalSupport, Limits
 from shared.domain.intents import AccountId
 from shared.domain.moves import MoveRule
@@ -82,6 +83,7 @@ class Rules:
     reconcile: ReconcileRules = field(default_factory=ReconcileRules)
     alerts: AlertRules = field(default_factory=AlertRules)
     fractional: FractionalSupport = field(default_factory=FractionalSupport)
+    asset_classes: frozenset[AssetClass] = DEFAULT_ASSET_CLASSES
 
 
 def rules_for(cadence: timedelta) -> Rules:
@@ -170,9 +172,11 @@ def wire(ports: Ports, account: AccountId, rules: Rules) -> UseCases:
             ledgers=p.ledgers,
             session=session,
             weigh=weigh,
+            alerts=p.alerts,
             doorbell=p.doorbell,
             record=record,
             fractional=rules.fractional,
+            asset_classes=rules.asset_classes,
         ),
         place_orders=PlaceOrders(
             account=account,
@@ -200,6 +204,7 @@ def wire(ports: Ports, account: AccountId, rules: Rules) -> UseCases:
             doorbell=p.doorbell,
             record=record,
             rules=rules.reconcile,
+            asset_classes=rules.asset_classes,
         ),
         route_alerts=RouteAlerts(
             clock=p.clock,

@@ -30,6 +30,7 @@ class AlertKind(StrEnum):
     EXIT_BLOCKED = "exit_blocked"
     LARGE_POSITION_CHANGE = "large_position_change"
     POSITION_MISMATCH = "position_mismatch"
+    POSITION_UNWATCHED = "position_unwatched"
     FOREIGN_ORDER = "foreign_order"
     CASH_MISMATCH = "cash_mismatch"
     PRICE_MOVE = "price_move"

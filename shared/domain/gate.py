@@ -75,15 +75,18 @@ class GateInput:
     exposure: Exposure
     ledger: Ledger
     frozen: bool
-    late_tick: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateVerdict:
-    """How much of the wanted quantity may pass, and every reason why not more; no reasons means all of it."""
+    """How much of the wanted quantity may pass, and every reason why not more; no reasons means all of it.
+
+    `runaway` says that the symbol's entries came too fast: it is to be locked until the next session (fault 46).
+    """
 
     quantity: Decimal
     reasons: tuple[str, ...]
+    runaway: bool = False
 
     @property
     def passes(self) -> bool:
@@ -108,17 +111,14 @@ def judge_entry(
 
     `besides` names the entry's own intent when it is already in the ledger, so that it does not count twice.
     """
-    refusals = [
-        *_state_refusals(given),
-        *_quote_refusals(worst_price, given, limits),
-        *_pace_refusals(symbol, given, limits),
-    ]
+    too_fast = _pace_refusals(symbol, given, limits, besides)
+    refusals = [*_state_refusals(given), *_quote_refusals(worst_price, given, limits), *too_fast]
     if given.frozen:
         refusals.append(f"{symbol} is frozen for entries until a clean reconciliation")
     if given.ledger.is_in_doubt(symbol):
         refusals.append(f"an order in {symbol} is in doubt at the broker")
     if refusals:
-        return GateVerdict(quantity=ZERO, reasons=tuple(refusals))
+        return GateVerdict(quantity=ZERO, reasons=tuple(refusals), runaway=bool(too_fast))
     return _fit_to_limits(symbol, wanted, worst_price, given, limits, besides)
 
 
@@ -130,8 +130,6 @@ def _state_refusals(given: GateInput) -> list[str]:
         refusals.append("trading state: " + ", ".join(sorted(given.state.reasons)))
     if not given.session.is_open:
         refusals.append(f"session {given.session.state}: {given.session.reason}")
-    if given.late_tick:
-        refusals.append("the tick ran late")
     return refusals
 
 
@@ -146,10 +144,13 @@ def _quote_refusals(worst_price: Decimal, given: GateInput, limits: Limits) -> l
     return []
 
 
-def _pace_refusals(symbol: Symbol, given: GateInput, limits: Limits) -> list[str]:
-    if given.ledger.entries_since(symbol, given.now - _HOUR) >= limits.entries_per_hour:
+def _pace_refusals(symbol: Symbol, given: GateInput, limits: Limits, besides: IntentId | None) -> list[str]:
+    locked_until = given.ledger.locked.get(symbol)
+    if locked_until is not None and given.now < locked_until:
+        return [f"{symbol} is locked until {locked_until}: its entries came too fast"]
+    if given.ledger.entries_since(symbol, given.now - _HOUR, besides=besides) >= limits.entries_per_hour:
         return [f"{symbol} had {limits.entries_per_hour} entries within the hour"]
-    if given.ledger.entries_since(symbol, given.now - _DAY) >= limits.entries_per_day:
+    if given.ledger.entries_since(symbol, given.now - _DAY, besides=besides) >= limits.entries_per_day:
         return [f"{symbol} had {limits.entries_per_day} entries within the day"]
     return []
 

@@ -28,9 +28,17 @@ class Tried(NamedTuple):
     at: datetime
 
 
+class SentEntry(NamedTuple):
+    """An entry order that left, and when; sent again under its id it is still one entry."""
+
+    id: IntentId
+    at: datetime
+
+
 _NO_INTENTS: Final[Mapping[IntentId, Intent]] = MappingProxyType({})
 _NO_COUNTS: Final[Mapping[str, Tried]] = MappingProxyType({})
-_NO_ENTRIES: Final[Mapping[Symbol, tuple[datetime, ...]]] = MappingProxyType({})
+_NO_ENTRIES: Final[Mapping[Symbol, tuple[SentEntry, ...]]] = MappingProxyType({})
+_NO_LOCKS: Final[Mapping[Symbol, datetime]] = MappingProxyType({})
 ENTRY_MEMORY: Final = timedelta(days=1)
 """How long sent entries are remembered for the runaway guard (fault 46)."""
 TRIES_MEMORY: Final = timedelta(days=7)
@@ -42,7 +50,8 @@ class Ledger:
     """All open intents of one account.
 
     `finished` intents are closed but not yet archived; `generations` counts finished tries per purpose key;
-    `entries_sent` lists when entry orders left, per symbol; `quiet_until` is when the broker will take requests again
+    `entries_sent` lists which entry orders left when, per symbol; `locked` symbols take no entries until then, because
+    they had too many (fault 46); `quiet_until` is when the broker will take requests again
     after a 429; `version` is the stored version read.
     """
 
@@ -50,7 +59,8 @@ class Ledger:
     open: Mapping[IntentId, Intent] = field(default_factory=lambda: _NO_INTENTS)
     finished: Mapping[IntentId, Intent] = field(default_factory=lambda: _NO_INTENTS)
     generations: Mapping[str, Tried] = field(default_factory=lambda: _NO_COUNTS)
-    entries_sent: Mapping[Symbol, tuple[datetime, ...]] = field(default_factory=lambda: _NO_ENTRIES)
+    entries_sent: Mapping[Symbol, tuple[SentEntry, ...]] = field(default_factory=lambda: _NO_ENTRIES)
+    locked: Mapping[Symbol, datetime] = field(default_factory=lambda: _NO_LOCKS)
     quiet_until: datetime | None = None
     version: int = 0
 
@@ -79,9 +89,9 @@ class Ledger:
             ZERO,
         )
 
-    def entries_since(self, symbol: Symbol, since: datetime) -> int:
+    def entries_since(self, symbol: Symbol, since: datetime, *, besides: IntentId | None = None) -> int:
         """Count the entry orders sent for a symbol since an instant."""
-        return sum(1 for at in self.entries_sent.get(symbol, ()) if at >= since)
+        return sum(1 for sent in self.entries_sent.get(symbol, ()) if sent.at >= since and sent.id != besides)
 
     def with_prepared(self, intent: Intent) -> Ledger:
         """Add a new intent; raise InvalidValue when its slot is taken or its generation is not the next one."""
@@ -122,16 +132,21 @@ class Ledger:
         """Say whether an order in the symbol may or may not be at the broker (ORD-05)."""
         return any(i.symbol == symbol and i.state is IntentState.UNKNOWN for i in self.open.values())
 
-    def with_entry_sent(self, symbol: Symbol, at: datetime) -> Ledger:
+    def with_entry_sent(self, intent: Intent, at: datetime) -> Ledger:
         """Remember that an entry order left, and forget those older than a day."""
         since = at - ENTRY_MEMORY
         kept = {
-            name: recent
-            for name, times in self.entries_sent.items()
-            if (recent := tuple(t for t in times if t >= since))
+            symbol: recent
+            for symbol, entries in self.entries_sent.items()
+            if (recent := tuple(sent for sent in entries if sent.at >= since and sent.id != intent.id))
         }
-        kept[symbol] = (*kept.get(symbol, ()), at)
+        kept[intent.symbol] = (*kept.get(intent.symbol, ()), SentEntry(intent.id, at))
         return replace(self, entries_sent=MappingProxyType(kept))
+
+    def with_lock(self, symbol: Symbol, now: datetime, until: datetime) -> Ledger:
+        """Lock a symbol against entries, and forget locks that are over."""
+        kept = {name: end for name, end in self.locked.items() if end > now}
+        return replace(self, locked=MappingProxyType({**kept, symbol: until}))
 
     def quieted(self, until: datetime | None) -> Ledger:
         """Hold back all sending until the broker takes requests again."""

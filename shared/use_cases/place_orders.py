@@ -298,7 +298,7 @@ class _Run:
                 return False
             claimed = ledger.with_changed(replace(claim, told=stored.told))
             if claim.is_entry and claim.sent_at is not None:
-                claimed = claimed.with_entry_sent(claim.symbol, claim.sent_at)
+                claimed = claimed.with_entry_sent(claim, claim.sent_at)
             try:
                 self.x.ledgers.save(claimed)
             except Conflict:

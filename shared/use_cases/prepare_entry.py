@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from shared.domain.assets import Symbol
+from shared.domain.alerts import Alert, AlertKind, Severity
+from shared.domain.assets import DEFAULT_ASSET_CLASSES, AssetClass, Symbol, admit_symbol
 from shared.domain.errors import Conflict
 from shared.domain.gate import FractionalSupport, GateVerdict, shape_order
 from shared.domain.intents import AccountId, CycleId, Evidence, Intent, Purpose, Reason, Side
@@ -14,11 +16,13 @@ from shared.domain.ledger import Ledger
 from shared.domain.money import ZERO, require_positive
 from shared.domain.positions import WATCH, Strategy
 from shared.domain.quotes import JudgedQuote
+from shared.domain.times import iso
 from shared.ports.book import Ledgers
 from shared.ports.clock import Clock
-from shared.ports.messages import Doorbell
+from shared.ports.messages import AlertQueue, Doorbell
 from shared.use_cases.judge_session_now import JudgeSessionNow
 from shared.use_cases.record_fact import RecordFact
+from shared.use_cases.tell import tell_quietly
 from shared.use_cases.weigh_entry import WeighEntry
 
 _TRIES: Final = 10
@@ -60,12 +64,18 @@ class PrepareEntry:
     ledgers: Ledgers
     session: JudgeSessionNow
     weigh: WeighEntry
+    alerts: AlertQueue
     doorbell: Doorbell
     record: RecordFact
     fractional: FractionalSupport
+    asset_classes: frozenset[AssetClass] = DEFAULT_ASSET_CLASSES
 
     def __call__(self, proposal: ProposeEntry) -> EntryOutcome:
-        """Store the intent or say why not; the same proposal again finds it stored. Raises Conflict if contended."""
+        """Store the intent or say why not; the same proposal again finds it stored.
+
+        Raises InvalidValue for a symbol whose asset class is not traded, and Conflict when the ledger is contended.
+        """
+        admit_symbol(proposal.symbol, self.asset_classes)
         session = self.session()
         purpose = Purpose(
             account=self.account,
@@ -85,7 +95,7 @@ class PrepareEntry:
             shape = shape_order(Side.BUY, proposal.quantity, quote, self.fractional, self.weigh.limits)
             verdict = self.weigh(proposal.symbol, proposal.quantity, shape.worst_price, ledger, session)
             if not verdict.passes:
-                return self._refuse(purpose, verdict)
+                return self._refuse(purpose, verdict, ledger)
             intent = self._intent(proposal, purpose, ledger, quote, verdict)
             try:
                 self.ledgers.save(ledger.with_prepared(intent))
@@ -96,9 +106,26 @@ class PrepareEntry:
             return EntryOutcome(intent=intent, reasons=verdict.reasons)
         raise Conflict(f"the ledger stayed contended over {_TRIES} tries")
 
-    def _refuse(self, purpose: Purpose, verdict: GateVerdict) -> EntryOutcome:
-        self.record("entry_refused", self.clock.now(), purpose=purpose.key, reasons=verdict.reasons)
+    def _refuse(self, purpose: Purpose, verdict: GateVerdict, ledger: Ledger) -> EntryOutcome:
+        now = self.clock.now()
+        if verdict.runaway and ledger.locked.get(purpose.symbol, now) <= now:
+            self._lock(purpose.symbol, ledger, now)
+        self.record("entry_refused", now, purpose=purpose.key, reasons=verdict.reasons)
         return EntryOutcome(intent=None, reasons=verdict.reasons)
+
+    def _lock(self, symbol: Symbol, ledger: Ledger, now: datetime) -> None:
+        """Lock a symbol whose entries came too fast until the next session (fault 46)."""
+        until = self.session.next_open()
+        alert = Alert(
+            kind=AlertKind.RUNAWAY_LOCKED,
+            severity=Severity.WARNING,
+            subject=symbol,
+            at=now,
+            text=f"{symbol}: too many entries, locked until {iso(until)}",
+            occurrence=iso(until),
+        )
+        tell_quietly(self.alerts, alert)
+        self.ledgers.save(ledger.with_lock(symbol, now, until))
 
     def _intent(
         self, proposal: ProposeEntry, purpose: Purpose, ledger: Ledger, quote: JudgedQuote, verdict: GateVerdict

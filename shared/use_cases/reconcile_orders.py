@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Final
 
 from shared.domain.alerts import Alert, AlertKind, Severity
-from shared.domain.assets import Symbol
+from shared.domain.assets import DEFAULT_ASSET_CLASSES, AssetClass, Symbol, admit_symbol
 from shared.domain.corporate_actions import NO_ADJUSTMENT, Adjustment, adjustment
 from shared.domain.errors import Conflict, InvalidValue, TryAgain
 from shared.domain.intents import (
@@ -30,7 +30,7 @@ from shared.domain.intents import (
     IntentState,
 )
 from shared.domain.ledger import Ledger
-from shared.domain.money import ZERO, plain
+from shared.domain.money import ZERO, plain, require_positive
 from shared.domain.orders import Account, HeldPosition, Order, adopt
 from shared.domain.positions import Position, lot_id
 from shared.domain.reconciliation import (
@@ -119,6 +119,7 @@ class ReconcileOrders:
     doorbell: Doorbell
     record: RecordFact
     rules: ReconcileRules = field(default_factory=ReconcileRules)
+    asset_classes: frozenset[AssetClass] = DEFAULT_ASSET_CLASSES
 
     def is_due(self) -> bool:
         """Say whether a pass is due: every minute while anything is open or finished, else every five."""
@@ -214,7 +215,7 @@ class ReconcileOrders:
 
     def _take_positions(self, ours: Mapping[Symbol, Position], picture: _Picture) -> None:
         """Make our positions hold what the broker holds; a new one gets a lot and the default stop."""
-        held = {position.symbol: position for position in picture.held if position.quantity > ZERO}
+        held = {position.symbol: position for position in picture.held if self._is_watched(position, picture.at)}
         for symbol, theirs in held.items():
             mine = ours.get(symbol)
             if mine is None:
@@ -238,6 +239,16 @@ class ReconcileOrders:
         known = known_actions(self.actions, [mine.symbol], mine.adjusted_through, today)
         step = adjustment(known, mine.symbol, mine.adjusted_through, today)
         return mine if step == NO_ADJUSTMENT else mine.adjusted(step, today)
+
+    def _is_watched(self, theirs: HeldPosition, at: datetime) -> bool:
+        """Say whether we can protect a position; one we cannot, such as an option or a short sale, is told."""
+        try:
+            admit_symbol(theirs.symbol, self.asset_classes)
+            require_positive("quantity", theirs.quantity)
+        except InvalidValue as problem:
+            tell_quietly(self.alerts, _unwatched_alert(theirs, problem, at))
+            return False
+        return True
 
     def _take_orders(self, picture: _Picture) -> Ledger:
         """Adopt the broker's word on every order, and settle intents it never received."""
@@ -383,6 +394,17 @@ _DIFFERENCE_ALERTS: Final = {
     DifferenceKind.FOREIGN_ORDER: AlertKind.FOREIGN_ORDER,
     DifferenceKind.LOST_ORDER: AlertKind.FOREIGN_ORDER,
 }
+
+
+def _unwatched_alert(theirs: HeldPosition, problem: InvalidValue, at: datetime) -> Alert:
+    return Alert(
+        kind=AlertKind.POSITION_UNWATCHED,
+        severity=Severity.WARNING,
+        subject=theirs.symbol,
+        at=at,
+        text=f"{theirs.symbol}: {plain(theirs.quantity)} held at the broker are not protected: {problem}",
+        occurrence=iso(at),
+    )
 
 
 def _stuck_alert(intent: Intent, error: InvalidValue, at: datetime) -> Alert:

@@ -27,7 +27,7 @@ from shared.domain.money import ZERO, is_whole
 from shared.domain.quotes import Doubt
 from shared.domain.session import Session, SessionState
 from shared.domain.trading_state import UNREADABLE_KILL_SWITCH, HaltReason, KillSwitch, trading_state
-from tests.unit.builders import AAPL, NOW, NVDA, TSLA, intent, judged, ledger_with
+from tests.unit.builders import AAPL, MINUTE, NOW, NVDA, TSLA, intent, judged, ledger_with
 
 OPEN = Session(state=SessionState.OPEN, reason="calendar and clock agree")
 LIMITS = Limits()
@@ -56,7 +56,7 @@ def held(of_symbol: str, total: str) -> GateInput:
 def sent(*minutes_ago: float) -> GateInput:
     ledger = ledger_with()
     for ago in sorted(minutes_ago, reverse=True):
-        ledger = ledger.with_entry_sent(TSLA, NOW - timedelta(minutes=ago))
+        ledger = ledger.with_entry_sent(intent(origin=CycleId(f"{ago}")), NOW - timedelta(minutes=ago))
     return replace(CALM, ledger=ledger)
 
 
@@ -71,7 +71,6 @@ class TestRefusals:
             (replace(CALM, state=trading_state({HaltReason.MANUAL_PAUSE})), "manual_pause"),
             (replace(CALM, session=Session(state=SessionState.CLOSED, reason="a holiday")), "a holiday"),
             (replace(CALM, session=Session(state=SessionState.UNSURE, reason="no clock")), "unsure"),
-            (replace(CALM, late_tick=True), "late"),
             (replace(CALM, frozen=True), "frozen"),
             (replace(CALM, ledger=ledger_with(intent(reason=Reason.STOP_LOSS, state=IntentState.UNKNOWN))), "in doubt"),
             (replace(CALM, quote=None), "no usable quote"),
@@ -89,19 +88,37 @@ class TestRefusals:
             (held("0", "20000"), "in total"),
             (sent(5, 30), "within the hour"),
             (sent(70, 80, 200, 300, 400), "within the day"),
+            (replace(CALM, ledger=ledger_with().with_lock(TSLA, NOW, NOW + MINUTE)), "is locked until"),
         ],
     )
     def test_a_refusal_says_why(self, given_: GateInput, why: str) -> None:
         told = verdict(given=given_)
         assert (told.passes, why in "; ".join(told.reasons)) == (False, True)
 
+    @pytest.mark.parametrize(
+        ("given_", "runaway"), [(sent(5, 30), True), (sent(70, 80, 200, 300, 400), True), (held("5000", "5000"), False)]
+    )
+    def test_only_too_many_entries_are_a_runaway(self, given_: GateInput, runaway: bool) -> None:
+        assert verdict(given=given_).runaway is runaway
+
+    def test_an_entry_sent_again_does_not_stand_in_its_own_way(self) -> None:
+        again = intent(origin=CycleId("again"))
+        ledger = sent(5).ledger.with_entry_sent(again, NOW - MINUTE)
+        assert judge_entry(
+            TSLA, Decimal(1), Decimal(100), replace(CALM, ledger=ledger), Limits(), besides=again.id
+        ).passes
+
+    def test_a_lock_ends(self) -> None:
+        over = ledger_with().with_lock(TSLA, NOW - MINUTE, NOW)
+        assert verdict(given=replace(CALM, ledger=over)).passes
+
     @pytest.mark.parametrize("doubt", Doubt)
     def test_a_quote_in_any_doubt_is_refused(self, doubt: Doubt) -> None:
         assert not verdict(given=replace(CALM, quote=judged("100", doubts=[doubt]))).passes
 
     def test_every_reason_is_told_at_once(self) -> None:
-        bad_day = replace(CALM, kill_switch=KillSwitch(engaged=True), late_tick=True, frozen=True, quote=None)
-        assert len(verdict(given=bad_day).reasons) == 4
+        bad_day = replace(CALM, kill_switch=KillSwitch(engaged=True), frozen=True, quote=None)
+        assert len(verdict(given=bad_day).reasons) == 3
 
     def test_a_calm_morning_passes_whole(self) -> None:
         assert verdict("10") == GateVerdict(quantity=Decimal(10), reasons=())

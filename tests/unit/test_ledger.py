@@ -175,20 +175,31 @@ class TestOrderOfWork:
 
 
 class TestPace:
+    LATER = intent(origin=CycleId("later"))
+    ELSEWHERE = intent(symbol=AAPL)
+
     def test_entries_are_counted_from_an_instant_on(self) -> None:
-        ledger = EMPTY.with_entry_sent(TSLA, NOW).with_entry_sent(TSLA, NOW + MINUTE)
+        ledger = EMPTY.with_entry_sent(BUY, NOW).with_entry_sent(self.LATER, NOW + MINUTE)
         assert [ledger.entries_since(TSLA, NOW + n * MINUTE) for n in range(3)] == [2, 1, 0]
 
+    def test_an_entry_sent_twice_counts_once_from_its_last_send(self) -> None:
+        ledger = EMPTY.with_entry_sent(BUY, NOW).with_entry_sent(BUY, NOW + MINUTE)
+        assert [ledger.entries_since(TSLA, NOW + n * MINUTE) for n in range(3)] == [1, 1, 0]
+
     def test_symbols_are_counted_apart(self) -> None:
-        assert EMPTY.with_entry_sent(TSLA, NOW).entries_since(AAPL, NOW) == 0
+        assert EMPTY.with_entry_sent(BUY, NOW).entries_since(AAPL, NOW) == 0
 
     def test_entries_older_than_a_day_are_forgotten(self) -> None:
-        ledger = EMPTY.with_entry_sent(AAPL, NOW).with_entry_sent(TSLA, NOW + timedelta(days=1, seconds=1))
+        ledger = EMPTY.with_entry_sent(self.ELSEWHERE, NOW).with_entry_sent(BUY, NOW + timedelta(days=1, seconds=1))
         assert AAPL not in ledger.entries_sent
 
     def test_an_entry_exactly_a_day_old_still_counts(self) -> None:
-        ledger = EMPTY.with_entry_sent(TSLA, NOW).with_entry_sent(TSLA, NOW + timedelta(days=1))
+        ledger = EMPTY.with_entry_sent(BUY, NOW).with_entry_sent(self.LATER, NOW + timedelta(days=1))
         assert ledger.entries_since(TSLA, NOW) == 2
+
+    def test_a_lock_that_is_over_is_forgotten_with_the_next(self) -> None:
+        ledger = EMPTY.with_lock(AAPL, NOW, NOW + MINUTE).with_lock(TSLA, NOW + MINUTE, NOW + 2 * MINUTE)
+        assert dict(ledger.locked) == {TSLA: NOW + 2 * MINUTE}
 
 
 class TestPruning:
