@@ -87,10 +87,10 @@ replay: $(READY)
 		$(if $(filter 1,$(QUOTES)),--quotes)
 
 ## Run the system under seeded faults on a simulated clock.
-## SEED=7       this seed only
-## SEEDS=1000   this many seeds
-## MINUTES=60   simulated minutes in each
-## SECONDS=300  stop after this long
+## SEED=7       this seed only, or the first of SEEDS
+## SEEDS=1000   this many new seeds, after those that once failed
+## MINUTES=60   simulated minutes under faults in each
+## SECONDS=300  begin no new seed after this long
 simulate: $(READY)
 	@$(BIN)/python -m hearthwatch simulate \
 		$(call option,--seed,SEED) $(call option,--seeds,SEEDS) \

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -35,6 +35,9 @@ OUTPUT: Final = Path("build") / "replay"
 START_CASH: Final = Decimal(100_000)
 """The cash of a replay without a portfolio file: a paper account's."""
 
+SEEDS: Final = 200
+"""New seeds of a simulation that was told neither a count nor a time."""
+
 OK, WRONG, UNUSABLE = 0, 1, 2
 
 
@@ -51,8 +54,15 @@ def main(arguments: Sequence[str]) -> int:
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    """Names what is wrong with the words in one line, as every other unusable input."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(UNUSABLE, f"hearthwatch: {message} (see {self.prog} --help)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m hearthwatch", description="Watch a trading account.")
+    parser = _Parser(prog="python -m hearthwatch", description="Watch a trading account.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_replay(commands)
     _add_simulate(commands)
@@ -60,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_replay(commands: argparse._SubParsersAction[_Parser]) -> None:
     command = commands.add_parser(
         "replay",
         help="run recorded bars through the whole watch, in memory and fast",
@@ -89,7 +99,7 @@ def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command.set_defaults(run=_replay)
 
 
-def _add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_simulate(commands: argparse._SubParsersAction[_Parser]) -> None:
     command = commands.add_parser(
         "simulate",
         help="run the watch under seeded faults and check its invariants",
@@ -97,18 +107,19 @@ def _add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         "bad quotes, the kill switch at a random step) and check the invariants after every step. A failure prints its "
         "seed and a minimal trace. Seeds that once failed come first.",
     )
-    command.add_argument(
-        "--seed", type=_count, default=None, help="the first new seed (0); without kept seeds if given"
-    )
+    command.add_argument("--seed", type=_count, default=None, help="this seed, or the first of SEEDS")
     command.add_argument(
         "--seeds", type=_count, default=None, help="how many new seeds (200, or no end with --seconds)"
     )
     command.add_argument("--minutes", type=_minutes, default=15, help="simulated minutes under faults (%(default)s)")
     command.add_argument("--seconds", type=float, default=None, help="stop beginning new seeds after this long")
+    command.add_argument(
+        "--no-shrink", dest="shrunk", action="store_false", help="print the first failing run as it is, without delay"
+    )
     command.set_defaults(run=_simulate)
 
 
-def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_verify(commands: argparse._SubParsersAction[_Parser]) -> None:
     command = commands.add_parser(
         "verify",
         help="check a journal's hash chain",
@@ -155,12 +166,12 @@ def _replay(options: argparse.Namespace) -> int:
         )
     report = report_of(course, time.perf_counter() - began)
     write_report(report, options.report)
-    roots = write_journal(options.journal, course.world.journal.links())
-    print_summary(report, console)
+    write_journal(options.journal, course.world.journal.links())
+    print_summary(report, course.alert_texts(), console)
     if bars.outside_session:
         console.print(f"{bars.outside_session} bars outside the regular session were left out")
     console.print(f"Report: {options.report}", highlight=False)
-    console.print(f"Journal: {options.journal} ({len(roots)} days, check it with `make verify`)", highlight=False)
+    console.print(f"Journal: {options.journal} (check it with `make verify`)", highlight=False)
     return OK
 
 
@@ -179,7 +190,9 @@ def _verify(options: argparse.Namespace) -> int:
 def _simulate(options: argparse.Namespace) -> int:
     console = Console()
     logging.disable(logging.CRITICAL)
-    seeds = options.seeds if options.seeds is not None or options.seconds is not None else 200
+    seeds = options.seeds
+    if seeds is None and options.seconds is None:
+        seeds = SEEDS if options.seed is None else 1
     with _progress(console) as progress:
         task = progress.add_task("simulating", total=seeds)
         campaign = run_campaign(
@@ -188,6 +201,7 @@ def _simulate(options: argparse.Namespace) -> int:
             seconds=options.seconds,
             minutes=options.minutes,
             kept=options.seed is None,
+            shrunk=options.shrunk,
             progress=lambda done: progress.update(task, completed=done),
         )
     rate = campaign.seeds / campaign.seconds if campaign.seconds else 0.0

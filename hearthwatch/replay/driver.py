@@ -54,6 +54,10 @@ class Replay:
         every = (*self.world.ledgers.every_closed(), *ledger.finished.values(), *ledger.open.values())
         return sorted(every, key=lambda intent: (intent.created_at, intent.id))
 
+    def alert_texts(self) -> list[str]:
+        """Return what each incident of the replay told, in order."""
+        return [incident.alert.text for incident in self.world.outbox.every()]
+
 
 def replay(
     bars: BarSet,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
@@ -20,8 +20,11 @@ Clock = Callable[[str], str]
 """Writes a report's time as short as the range allows."""
 
 
-def print_summary(report: Report, console: Console) -> None:
-    """Print what was replayed, what moved, what was sold and how the account ended."""
+def print_summary(report: Report, alert_texts: Sequence[str], console: Console) -> None:
+    """Print what was replayed, what moved, what was sold and how the account ended.
+
+    `alert_texts` are the messages of the report's alerts, in their order.
+    """
     span, end, pnl = report["range"], report["end"], report["pnl"]
     one_day = span["from"] == span["to"]
     days = span["from"] if one_day else f"{span['from']} to {span['to']}"
@@ -33,9 +36,8 @@ def print_summary(report: Report, console: Console) -> None:
     columns = ["at", "symbol", "side", "shares", "why", "filled", "price", "state"]
     rows = [_intent(intent, orders.get(intent["id"], {}), clock) for intent in report["intents"]]
     _print(console, "Sold and bought", columns, rows)
-    _print(
-        console, "Alerts", ["at", "what", "severity", "told", "merged"], [_alert(a, clock) for a in report["alerts"]]
-    )
+    alerts = [_alert(alert, text, clock) for alert, text in zip(report["alerts"], alert_texts, strict=True)]
+    _print(console, "Alerts", ["at", "severity", "told by", "merged", "text"], alerts)
     held = ", ".join(f"{position['quantity']} {position['symbol']}" for position in end["positions"]) or "nothing"
     _say(
         console, f"[bold]At the end[/bold] {held} held, cash {_dollars(end['cash'])}, equity {_dollars(end['equity'])}"
@@ -56,7 +58,7 @@ def _print(console: Console, title: str, columns: list[str], rows: list[list[str
         return
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in _NUMBERS else "left", no_wrap=True)
+        table.add_column(column, justify="right" if column in _NUMBERS else "left", no_wrap=column != "text")
     for row in rows[:_SHOWN]:
         table.add_row(*row)
     console.print(table)
@@ -81,9 +83,9 @@ def _intent(intent: Report, order: Report, clock: Clock) -> list[str]:
     ]
 
 
-def _alert(alert: Report, clock: Clock) -> list[str]:
+def _alert(alert: Report, text: str, clock: Clock) -> list[str]:
     told = ", ".join(alert["channels"]) or "nobody yet"
-    return [clock(alert["at"]), alert["kind"].replace("_", " "), alert["severity"], told, str(alert["suppressed"])]
+    return [clock(alert["at"]), alert["severity"], told, str(alert["suppressed"]), text]
 
 
 def _clock(iso_time: str) -> str:

@@ -73,3 +73,9 @@ def plain(amount: Decimal) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text in ("-0", "") else text
+
+
+def as_price(price: Decimal) -> str:
+    """Write a price for people: every digit it has, and at least the cents."""
+    whole, _, decimals = plain(price).partition(".")
+    return f"{whole}.{decimals.ljust(2, '0')}"

@@ -92,10 +92,11 @@ def unexplained(
 ) -> list[Difference]:
     """Compare two passes; fills of our orders and corporate actions in between are explained.
 
-    Quantities are compared per symbol, cash in total; a cash difference under a cent is rounding.
+    Quantities are compared per symbol, cash in total; a cash difference under a cent is rounding. A dividend may be
+    paid on its ex-date, as a simulated exchange does, or weeks later, when it shows as a cash difference.
     """
     shares: dict[Symbol, Decimal] = {}
-    dollars = ZERO
+    dollars = dividends = ZERO
     for key, filled in now.fills.items():
         earlier = before.fills.get(key, Filled(filled.symbol, ZERO, ZERO))
         shares[filled.symbol] = shares.get(filled.symbol, ZERO) + filled.shares - earlier.shares
@@ -104,14 +105,15 @@ def unexplained(
     for symbol in sorted({*before.quantities, *now.quantities, *shares}):
         step = adjustments.get(symbol, NO_ADJUSTMENT)
         held = before.quantities.get(symbol, ZERO)
-        dollars += held * step.cash * step.ratio
+        dividends += held * step.cash * step.ratio
         expected = step.quantity(held) + shares.get(symbol, ZERO)
         found = now.quantities.get(symbol, ZERO)
         if abs(expected - found) > QUANTITY_TOLERANCE:
             differences.append(
                 Difference(kind=DifferenceKind.QUANTITY, subject=symbol, at=now.at, expected=expected, found=found)
             )
-    if abs(before.cash + dollars - now.cash) >= CENT:
+    surplus = now.cash - before.cash - dollars
+    if abs(surplus) >= CENT and abs(surplus - dividends) >= CENT:
         differences.append(
             Difference(
                 kind=DifferenceKind.CASH,

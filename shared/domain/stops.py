@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from shared.domain.intents import Reason
-from shared.domain.money import plain
+from shared.domain.money import as_price
 from shared.domain.positions import Position
 
 
@@ -58,13 +58,15 @@ def judge_exit(position: Position, price: Decimal | None) -> RiskVerdict:
     if target is not None and price >= target:
         return _sell(position, price, target, Reason.TAKE_PROFIT, "at or above")
     return RiskVerdict(
-        action=RiskAction.HOLD, text=f"{position.symbol}: {plain(price)} is above the stop {plain(stop)}", level=stop
+        action=RiskAction.HOLD,
+        text=f"{position.symbol}: {as_price(price)} is above the stop {as_price(stop)}",
+        level=stop,
     )
 
 
 def _sell(position: Position, price: Decimal, level: Decimal, reason: Reason, relation: str) -> RiskVerdict:
     text = (
-        f"{position.symbol}: {plain(price)} is {relation} the {reason.words} {plain(level)} "
-        f"(entry {plain(position.average_entry_price)})"
+        f"{position.symbol}: {as_price(price)} is {relation} the {reason.words} {as_price(level)} "
+        f"(entry {as_price(position.average_entry_price)})"
     )
     return RiskVerdict(action=RiskAction.SELL, text=text, reason=reason, level=level)

@@ -375,10 +375,14 @@ class _Run:
 
     def _hand_back(self, claim: Intent, why: str) -> None:
         """Give up a claimed entry that was never sent."""
-        self._change_intent(claim.id, lambda i: _step(i, _S.PREPARED))
-        self._abandon(claim, why)
+        self._change_intent(claim.id, _unsent)
+        self._abandon(replace(claim, sends=claim.sends - 1), why)
 
     def _abandon(self, intent: Intent, why: str) -> None:
+        """Give up an intent that is not at the broker; one that was sent before is looked up a last time."""
+        if intent.sends and self.x.broker.order_by_client_id(intent.id) is not None:
+            self._change_intent(intent.id, lambda i: _step(i, _S.SENT))
+            return
         closed_at = self.x.clock.now()
         self._change_intent(
             intent.id,

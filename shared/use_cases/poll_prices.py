@@ -14,8 +14,7 @@ from shared.domain.alerts import Alert, AlertKind, Severity
 from shared.domain.assets import Symbol
 from shared.domain.errors import TryAgain
 from shared.domain.intents import AccountId
-from shared.domain.journal import to_plain
-from shared.domain.money import plain
+from shared.domain.money import as_price
 from shared.domain.moves import Move, MoveRule, find_move, volatility_score
 from shared.domain.quotes import Doubt, JudgedQuote
 from shared.domain.session import TradingDay
@@ -183,7 +182,7 @@ class PollPrices:
                 text = f"{symbol}: no usable price since {quote.blind_since}; the software stop cannot act"
                 self.alerts.send(_alert(AlertKind.SYMBOL_BLIND, Severity.CRITICAL, symbol, tick, text))
             elif was_blind:
-                text = f"{symbol}: priced again at {plain(quote.price) if quote.price else 'unknown'}"
+                text = f"{symbol}: priced again at {as_price(quote.price) if quote.price else 'unknown'}"
                 self.alerts.send(
                     replace(_alert(AlertKind.SYMBOL_BLIND, Severity.INFO, symbol, tick, text), recovers=True)
                 )
@@ -208,7 +207,7 @@ def _fields(move: Move) -> dict[str, object]:
         "from_price": move.from_price,
         "price": move.price,
         "change": move.change,
-        "sigmas": to_plain(move.sigmas) if move.sigmas is not None else "unknown",
+        "sigmas": "unknown" if move.sigmas is None else move.sigmas,
     }
 
 
@@ -219,12 +218,12 @@ def _alert(kind: AlertKind, severity: Severity, subject: str, tick: Tick, text: 
 def _move_alert(move: Move) -> Alert:
     sigmas = "unknown volatility" if move.sigmas is None else f"{move.sigmas:.1f} sigma"
     percent = (move.change * 100).quantize(Decimal("0.01"))
-    text = f"{move.symbol} moved {percent:+} % to {plain(move.price)} from {plain(move.from_price)} ({sigmas})"
+    text = f"{move.symbol} moved {percent:+} % to {as_price(move.price)} from {as_price(move.from_price)} ({sigmas})"
     return _alert(AlertKind.PRICE_MOVE, Severity.INFO, move.symbol, Tick(scheduled=move.at), text)
 
 
 def _unconfirmed_alert(tick: Tick, quote: JudgedQuote) -> Alert:
-    seen = plain(quote.suspect) if quote.suspect else "?"
-    good = plain(quote.last_good) if quote.last_good else "?"
+    seen = as_price(quote.suspect) if quote.suspect else "?"
+    good = as_price(quote.last_good) if quote.last_good else "?"
     text = f"{quote.symbol}: {seen} after {good} waits for a second source or the next tick"
     return _alert(AlertKind.PRICE_UNCONFIRMED, Severity.WARNING, quote.symbol, tick, text)

@@ -21,7 +21,6 @@ from shared.domain.assets import DEFAULT_ASSET_CLASSES, AssetClass, Symbol, admi
 from shared.domain.corporate_actions import NO_ADJUSTMENT, Adjustment, adjustment
 from shared.domain.errors import Conflict, InvalidValue, TryAgain
 from shared.domain.intents import (
-    AT_BROKER,
     IN_DOUBT,
     MAX_SENDS,
     AccountId,
@@ -30,7 +29,7 @@ from shared.domain.intents import (
     IntentState,
 )
 from shared.domain.ledger import Ledger
-from shared.domain.money import ZERO, plain, require_positive
+from shared.domain.money import ZERO, as_price, plain, require_positive, round_fill_price
 from shared.domain.orders import Account, HeldPosition, Order, adopt
 from shared.domain.positions import Position, lot_id
 from shared.domain.reconciliation import (
@@ -168,8 +167,8 @@ class ReconcileOrders:
         return None
 
     def _orders_of(self, ledger: Ledger) -> dict[IntentId, Order]:
-        """Ask for every intent that may be at the broker, and for the finished whose fills were not taken yet."""
-        asked = {i.id for i in ledger.open.values() if i.state in IN_DOUBT | AT_BROKER} | ledger.finished.keys()
+        """Ask for every intent that was ever sent, and for the finished whose fills were not taken yet."""
+        asked = {i.id for i in ledger.open.values() if i.sends or i.state is not _S.PREPARED} | ledger.finished.keys()
         found = ((key, self.broker.order_by_client_id(key)) for key in sorted(asked))
         return {key: order for key, order in found if order is not None}
 
@@ -278,10 +277,13 @@ class ReconcileOrders:
     def _settle(self, intent: Intent, picture: _Picture) -> Intent:
         """Take one step: the broker's word, or after the deadline the conclusion from its silence."""
         order = picture.orders.get(intent.id)
-        if order is not None and intent.state is not _S.PREPARED:
+        if order is not None and intent.state is _S.PREPARED:
+            # taken for lost and prepared again, yet the broker has it now
+            return intent.moved_to(_S.SENT) if intent.sends else intent
+        if order is not None:
             adopted = adopt(intent, order, picture.at)
             return adopted if adopted != intent else intent
-        if order is not None or intent.state not in IN_DOUBT or intent.sent_at is None:
+        if intent.state not in IN_DOUBT or intent.sent_at is None:
             return intent
         patience = self.rules.lease if intent.state is _S.SENT else self.rules.send_deadline
         if picture.at - intent.sent_at <= patience:
@@ -462,7 +464,7 @@ def _closing_alert(intent: Intent, at: datetime) -> Alert:
         severity = Severity.CRITICAL
     price = intent.average_fill_price
     filled = f"{plain(intent.filled_quantity)} of {plain(intent.quantity)}"
-    at_price = f" at {plain(price.quantize(Decimal('0.0001')))}" if price is not None else ""
+    at_price = f" at {as_price(round_fill_price(price))}" if price is not None else ""
     note = f": {intent.note}" if intent.note else ""
     text = f"{intent.symbol}: {intent.side} {intent.state.value.lower()}, {filled} shares{at_price}{note}"
     return Alert(kind=kind, severity=severity, subject=intent.symbol, at=at, text=text, occurrence=intent.id)

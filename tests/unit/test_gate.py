@@ -165,6 +165,10 @@ class TestPace:
     def test_two_entries_an_hour_and_five_a_day(self, minutes_ago: tuple[float, ...], passes: bool) -> None:
         assert verdict(given=sent(*minutes_ago)).passes is passes
 
+    def test_a_lock_leaves_other_symbols_alone(self) -> None:
+        tsla_locked = replace(CALM, ledger=ledger_with().with_lock(TSLA, NOW, NOW + MINUTE))
+        assert judge_entry(AAPL, Decimal(1), Decimal(100), tsla_locked, LIMITS).passes
+
     def test_another_symbol_has_its_own_pace(self) -> None:
         busy = sent(1, 2)
         assert judge_entry(AAPL, Decimal(1), Decimal(100), busy, LIMITS).passes

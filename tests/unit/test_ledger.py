@@ -186,6 +186,10 @@ class TestPace:
         ledger = EMPTY.with_entry_sent(BUY, NOW).with_entry_sent(BUY, NOW + MINUTE)
         assert [ledger.entries_since(TSLA, NOW + n * MINUTE) for n in range(3)] == [1, 1, 0]
 
+    def test_an_entry_can_be_left_out_of_the_count(self) -> None:
+        ledger = EMPTY.with_entry_sent(BUY, NOW).with_entry_sent(self.LATER, NOW)
+        assert ledger.entries_since(TSLA, NOW, besides=BUY.id) == 1
+
     def test_symbols_are_counted_apart(self) -> None:
         assert EMPTY.with_entry_sent(BUY, NOW).entries_since(AAPL, NOW) == 0
 
@@ -200,6 +204,10 @@ class TestPace:
     def test_a_lock_that_is_over_is_forgotten_with_the_next(self) -> None:
         ledger = EMPTY.with_lock(AAPL, NOW, NOW + MINUTE).with_lock(TSLA, NOW + MINUTE, NOW + 2 * MINUTE)
         assert dict(ledger.locked) == {TSLA: NOW + 2 * MINUTE}
+
+    def test_a_lock_that_still_holds_is_kept_beside_the_next(self) -> None:
+        ledger = EMPTY.with_lock(AAPL, NOW, NOW + 2 * MINUTE).with_lock(TSLA, NOW + MINUTE, NOW + 3 * MINUTE)
+        assert set(ledger.locked) == {AAPL, TSLA}
 
 
 class TestPruning:

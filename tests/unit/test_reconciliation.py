@@ -78,6 +78,7 @@ class TestExplained:
             ),
             (facts("1000", {TSLA: "10"}), facts("1000", {TSLA: "40"}), SPLIT_4),
             (facts("1000", {TSLA: "10"}), facts("1005", {TSLA: "10"}), DIVIDEND),
+            (facts("1000", {TSLA: "10"}), facts("1000", {TSLA: "10"}), DIVIDEND),
             (facts("1000", {TSLA: "10"}), facts("1000", {TSLA: "10.000001"}), {}),
             (facts("1000", {TSLA: "10"}), facts("1000.009", {TSLA: "10"}), {}),
         ],
@@ -89,7 +90,8 @@ class TestExplained:
             "a fill already counted",
             "a sale and a buy",
             "a 4:1 split",
-            "a dividend",
+            "a dividend paid on its ex-date",
+            "a dividend paid later",
             "rounding of a fraction",
             "rounding under a cent",
         ],
@@ -144,9 +146,9 @@ class TestUnexplained:
             ),
             (
                 facts("1000", {TSLA: "10"}),
-                facts("1000", {TSLA: "10"}),
+                facts("1003", {TSLA: "10"}),
                 DIVIDEND,
-                [difference(CASH, "account", "1005.00", "1000")],
+                [difference(CASH, "account", "1000", "1003")],
             ),
             (
                 facts("1000", {TSLA: "10"}),
@@ -164,7 +166,7 @@ class TestUnexplained:
             "a share missing from our fill",
             "a split nobody announced",
             "an announced split that did not come",
-            "a dividend that did not come",
+            "cash that is not the dividend",
             "just over the rounding",
         ],
     )

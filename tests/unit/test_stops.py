@@ -55,7 +55,7 @@ class TestStopLoss:
         assert text == "TSLA: 147.86 is at or below the stop loss 147.86 (entry 184.82)"
 
     def test_holding_says_why(self) -> None:
-        assert judge_exit(BOUGHT, Decimal("180.00")).text == "TSLA: 180 is above the stop 147.86"
+        assert judge_exit(BOUGHT, Decimal("180.00")).text == "TSLA: 180.00 is above the stop 147.86"
 
     def test_a_sell_names_rule_and_level(self) -> None:
         verdict = judge_exit(BOUGHT, Decimal("147.00"))
