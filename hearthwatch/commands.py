@@ -10,7 +10,7 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, NoReturn
@@ -23,18 +23,22 @@ from hearthwatch.replay.report import report_of, write_report
 from hearthwatch.replay.summary import print_summary
 from hearthwatch.simulation.campaign import describe_failure, run_campaign
 from shared.adapters.bar_files.bar_set import BarSet, load
+from shared.adapters.bar_files.table import BarFileError
 from shared.adapters.exchange_calendar.calendar import LibraryCalendar
 from shared.adapters.journal_file.file import read_journal, write_journal
 from shared.contracts.portfolio import Portfolio, load_portfolio
 from shared.domain.errors import InvalidValue, Stop
 from shared.domain.journal import first_break
 from shared.domain.positions import Position
+from shared.ports.broker import ExchangeCalendar
 
 SAMPLE: Final = Path(__file__).parent / "sample"
 OUTPUT: Final = Path("build") / "replay"
 START_CASH: Final = Decimal(100_000)
 """The cash of a replay without a portfolio file: a paper account's."""
 
+HISTORY: Final = timedelta(days=35)
+"""Holds the twenty trading days that the volatility is taken over, holidays included."""
 SEEDS: Final = 200
 """New seeds of a simulation that was told neither a count nor a time."""
 
@@ -154,6 +158,7 @@ def _replay(options: argparse.Namespace) -> int:
     portfolio = _portfolio(options, bars)
     for path in (options.report, options.journal):
         _check_writable(path)
+    history = _history(options, calendar)
     began = time.perf_counter()
     with _progress(console) as progress:
         task = progress.add_task("replaying", total=None)
@@ -162,6 +167,7 @@ def _replay(options: argparse.Namespace) -> int:
             cash=portfolio.cash,
             positions=lambda at, day: _positions(portfolio, at, day),
             calendar=calendar,
+            history=history,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     report = report_of(course, time.perf_counter() - began)
@@ -173,6 +179,17 @@ def _replay(options: argparse.Namespace) -> int:
     console.print(f"Report: {options.report}", highlight=False)
     console.print(f"Journal: {options.journal} (check it with `make verify`)", highlight=False)
     return OK
+
+
+def _history(options: argparse.Namespace, calendar: ExchangeCalendar) -> BarSet | None:
+    """Load what lies before the range, for the volatility; nothing there means that it stays unknown."""
+    if options.bars is None or options.first is None:
+        return None
+    first, last = options.first - HISTORY, options.first - timedelta(days=1)
+    try:
+        return load(options.bars, calendar, symbols=options.symbols, first=first, last=last)
+    except BarFileError:
+        return None
 
 
 def _verify(options: argparse.Namespace) -> int:

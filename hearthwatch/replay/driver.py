@@ -7,9 +7,9 @@ which their results are used, so that a replay is the same every time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from hearthwatch.replay.ticks import cadence_of, phase_of, ticks_of
@@ -19,6 +19,8 @@ from shared.adapters.memory.prices import BarFeed
 from shared.adapters.memory.volatility import BarVolatility
 from shared.bootstrap.offline import OFFLINE_ACCOUNT, OfflineWorld, offline_world
 from shared.bootstrap.wiring import UseCases, rules_for, wire
+from shared.domain.assets import Symbol
+from shared.domain.bars import Bar
 from shared.domain.corporate_actions import CorporateAction
 from shared.domain.coverage import Coverage
 from shared.domain.intents import Intent
@@ -27,6 +29,7 @@ from shared.domain.positions import Position
 from shared.domain.times import Tick, iso
 from shared.domain.trading_state import HaltReason
 from shared.ports.broker import ExchangeCalendar
+from shared.use_cases.record_fact import RecordFact
 
 EXECUTOR = "replay"
 
@@ -65,11 +68,13 @@ def replay(
     cash: Decimal,
     positions: Callable[[datetime, date], Sequence[Position]],
     calendar: ExchangeCalendar,
+    history: BarSet | None = None,
     progress: Progress | None = None,
 ) -> Replay:
     """Replay a set of bars from its first session's open to its last one's close.
 
     `positions` makes the positions held at the start from that instant and date; they count as adjusted through it.
+    `history` holds bars from before the range, of the same length, for what needs a past: the volatility.
     """
     start, first_day = bars.days[0].opens, bars.days[0].date
     cadence = cadence_of(bars.interval)
@@ -83,8 +88,9 @@ def replay(
         watched=bars.symbols,
         primary=feed,
         actions=KnownActions(bars.actions),
-        volatility=BarVolatility(bars.bars, bars.interval),
+        volatility=BarVolatility(_joined(history, bars), bars.interval),
     )
+    _record_start(world, bars, cadence, cash, held)
     use_cases = wire(world.ports(), OFFLINE_ACCOUNT, rules_for(cadence))
     course = Replay(bars=bars, world=world, start_cash=cash, start_positions=held)
     ticks = list(ticks_of(bars.days, cadence, phase_of(bars.bars, cadence)))
@@ -100,6 +106,35 @@ def replay(
             progress(number, len(ticks))
     course.ticks = len(ticks)
     return course
+
+
+def _joined(history: BarSet | None, bars: BarSet) -> Mapping[Symbol, Sequence[Bar]]:
+    if history is None or history.interval != bars.interval:
+        return bars.bars
+    return {symbol: [*history.bars.get(symbol, ()), *series] for symbol, series in bars.bars.items()}
+
+
+def _record_start(
+    world: OfflineWorld, bars: BarSet, cadence: timedelta, cash: Decimal, held: Sequence[Position]
+) -> None:
+    """Journal what the replay begins with, so that the record explains itself."""
+    RecordFact(journal=world.journal)(
+        "replay_started",
+        world.clock.now(),
+        cadence_seconds=int(cadence.total_seconds()),
+        symbols=bars.symbols,
+        cash=cash,
+        positions=[
+            {
+                "symbol": position.symbol,
+                "lot": position.lot,
+                "quantity": position.quantity,
+                "average_entry_price": position.average_entry_price,
+                "stop_price": position.stop_price,
+            }
+            for position in held
+        ],
+    )
 
 
 class _Actions:

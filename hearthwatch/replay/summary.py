@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -14,7 +13,7 @@ from hearthwatch.replay.report import Report
 _SHOWN: Final = 30
 """Rows shown per table; the report holds them all."""
 _NAMED: Final = 12
-_NUMBERS: Final = frozenset({"change", "from", "to", "shares", "price", "merged"})
+_NUMBERS: Final = frozenset({"change", "from", "to", "price", "merged"})
 
 Clock = Callable[[str], str]
 """Writes a report's time as short as the range allows."""
@@ -30,10 +29,11 @@ def print_summary(report: Report, alert_texts: Sequence[str], console: Console) 
     days = span["from"] if one_day else f"{span['from']} to {span['to']}"
     symbols = ", ".join(report["symbols"][:_NAMED]) + (", ..." if len(report["symbols"]) > _NAMED else "")
     _say(console, f"[bold]Replayed {days}[/bold] in {report['ticks']} ticks: {symbols} (times are UTC)")
+    console.print()
     clock = _clock if one_day else _day_and_clock
     _print(console, "Moves", ["at", "symbol", "change", "from", "to"], [_move(m, clock) for m in report["moves"]])
     orders = {order["id"]: order for order in report["orders"]}
-    columns = ["at", "symbol", "side", "shares", "why", "filled", "price", "state"]
+    columns = ["at", "symbol", "order", "why", "filled", "price", "state"]
     rows = [_intent(intent, orders.get(intent["id"], {}), clock) for intent in report["intents"]]
     _print(console, "Sold and bought", columns, rows)
     alerts = [_alert(alert, text, clock) for alert, text in zip(report["alerts"], alert_texts, strict=True)]
@@ -56,12 +56,15 @@ def _print(console: Console, title: str, columns: list[str], rows: list[list[str
     if not rows:
         _say(console, f"[bold]{title}[/bold]: none")
         return
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=title, title_justify="left", title_style="bold", header_style="dim", box=None, padding=(0, 2, 0, 0)
+    )
     for column in columns:
         table.add_column(column, justify="right" if column in _NUMBERS else "left", no_wrap=column != "text")
     for row in rows[:_SHOWN]:
         table.add_row(*row)
     console.print(table)
+    console.print()
     if len(rows) > _SHOWN:
         _say(console, f"... and {len(rows) - _SHOWN} more in the report")
 
@@ -74,8 +77,7 @@ def _intent(intent: Report, order: Report, clock: Clock) -> list[str]:
     return [
         clock(intent["at"]),
         intent["symbol"],
-        intent["side"],
-        intent["quantity"],
+        f"{intent['side']} {intent['quantity']}",
         intent["reason"].replace("_", " "),
         clock(order["filled_at"]) if order.get("filled_at") else "-",
         order.get("fill_price") or "-",
@@ -93,7 +95,8 @@ def _clock(iso_time: str) -> str:
 
 
 def _day_and_clock(iso_time: str) -> str:
-    return f"{iso_time[:10]} {_clock(iso_time)}"
+    """Leave the year to the first line."""
+    return f"{iso_time[5:10]} {_clock(iso_time)}"
 
 
 def _dollars(amount: str) -> str:

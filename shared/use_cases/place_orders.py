@@ -120,6 +120,7 @@ class _Run:
         self.owner = owner
         self.report = report
         self.stop_at = started + executor.rules.lease - executor.rules.stop_before
+        self.held_back = False
         self.now_session: Session | None = None
         self.held: Mapping[Symbol, HeldPosition] | None = None
 
@@ -140,6 +141,9 @@ class _Run:
 
     def _each(self, intents: list[Intent], step: Callable[[IntentId], None]) -> None:
         for intent in intents:
+            if self.held_back:
+                self.report.waiting.append(intent.id)
+                continue
             if self.x.clock.now() >= self.stop_at:
                 self.report.waiting.append(intent.id)
                 self.x.doorbell.ring()
@@ -147,16 +151,18 @@ class _Run:
             try:
                 step(intent.id)
             except Throttled as error:
+                self.report.waiting.append(intent.id)
                 self._hold_back(error)
-                return
             except (TryAgain, OutcomeUnknown, BrokerRefusal) as error:
                 self._problem(intent, error)
 
     def _hold_back(self, error: Throttled) -> None:
         """Remember until when the broker wants quiet, and wake up then (fault 9)."""
-        until = self.x.clock.now() + min(error.retry_after, self.x.rules.longest_quiet)
+        self.held_back = True
+        wait = min(error.retry_after, self.x.rules.longest_quiet)
+        until = self.x.clock.now() + wait
         self._change(lambda ledger: ledger.quieted(until))
-        self.x.doorbell.ring(error.retry_after)
+        self.x.doorbell.ring(wait)
         self.report.problems.append(f"broker asks to wait {error.retry_after.total_seconds():g} s")
 
     def _problem(self, intent: Intent, error: Exception) -> None:
@@ -169,7 +175,7 @@ class _Run:
     def _place_exit(self, intent_id: IntentId) -> None:
         """Send a protective exit: nothing but the session, what is held, and a resting opposite order can hold it."""
         intent = self._prepared(intent_id)
-        if intent is None:
+        if intent is None or self._arrived_after_all(intent):
             return
         session = self._session()
         if not session.is_open:
@@ -225,7 +231,7 @@ class _Run:
         """Put an entry before the gate again and send what still passes; never more than was prepared."""
         ledger = self.x.ledgers.load(self.x.account)
         intent = ledger.open.get(intent_id)
-        if intent is None or intent.state is not _S.PREPARED:
+        if intent is None or intent.state is not _S.PREPARED or self._arrived_after_all(intent):
             return
         if self.x.clock.now() - intent.created_at > self.x.rules.entry_good_for:
             self._abandon(intent, "not sent in time")
@@ -259,6 +265,15 @@ class _Run:
                 raise
 
     # one send
+
+    def _arrived_after_all(self, intent: Intent) -> bool:
+        """Before a second send look for the first: an order that took its time is adopted, not sent again (fault 5)."""
+        order = self.x.broker.order_by_client_id(intent.id) if intent.sends else None
+        if order is None:
+            return False
+        self._change_intent(intent.id, lambda i: _step(i, _S.SENT))
+        self._accepted(intent, order)
+        return True
 
     def _send(self, intent: Intent, judged: Ledger | None = None) -> None:
         """Journal, claim, read the kill switch, read the clock, send; in this order.

@@ -18,7 +18,7 @@ from shared.domain.money import as_price
 from shared.domain.moves import Move, MoveRule, find_move, volatility_score
 from shared.domain.quotes import Doubt, JudgedQuote
 from shared.domain.session import TradingDay
-from shared.domain.times import Tick
+from shared.domain.times import Tick, iso
 from shared.ports.book import Cooldowns, Ledgers, Positions, Watchlist
 from shared.ports.broker import ExchangeCalendar
 from shared.ports.clock import Clock
@@ -179,7 +179,8 @@ class PollPrices:
                 text = f"{symbol}: the two price sources disagree; entries are blocked"
                 self.alerts.send(_alert(AlertKind.PRICE_DISPUTED, Severity.WARNING, symbol, tick, text))
             if self._blind_too_long(quote, tick.scheduled, day):
-                text = f"{symbol}: no usable price since {quote.blind_since}; the software stop cannot act"
+                since = iso(quote.blind_since or tick.scheduled)
+                text = f"{symbol}: no usable price since {since}; the software stop cannot act"
                 self.alerts.send(_alert(AlertKind.SYMBOL_BLIND, Severity.CRITICAL, symbol, tick, text))
             elif was_blind:
                 text = f"{symbol}: priced again at {as_price(quote.price) if quote.price else 'unknown'}"
