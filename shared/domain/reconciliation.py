@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from shared.domain.assets import Symbol
 from shared.domain.corporate_actions import NO_ADJUSTMENT, Adjustment
 from shared.domain.intents import IntentId, Side, is_ours
-from shared.domain.money import CENT, ZERO, plain
+from shared.domain.money import CENT, PRICE_TICK, ZERO, plain
 from shared.domain.orders import HeldPosition, Order
 
 QUANTITY_TOLERANCE: Final = Decimal("0.000001")
@@ -92,15 +92,18 @@ def unexplained(
 ) -> list[Difference]:
     """Compare two passes; fills of our orders and corporate actions in between are explained.
 
-    Quantities are compared per symbol, cash in total; a cash difference under a cent is rounding. A dividend may be
-    paid on its ex-date, as a simulated exchange does, or weeks later, when it shows as a cash difference.
+    Quantities are compared per symbol, cash in total. A cash difference under a cent is rounding, and so is what the
+    four decimals of an average fill price cut off per share traded. A dividend may be paid on its ex-date, as a
+    simulated exchange does, or weeks later, when it shows as a cash difference.
     """
     shares: dict[Symbol, Decimal] = {}
     dollars = dividends = ZERO
+    rounding = CENT
     for key, filled in now.fills.items():
         earlier = before.fills.get(key, Filled(filled.symbol, ZERO, ZERO))
         shares[filled.symbol] = shares.get(filled.symbol, ZERO) + filled.shares - earlier.shares
         dollars += filled.dollars - earlier.dollars
+        rounding += abs(filled.shares - earlier.shares) * PRICE_TICK
     differences = []
     for symbol in sorted({*before.quantities, *now.quantities, *shares}):
         step = adjustments.get(symbol, NO_ADJUSTMENT)
@@ -113,7 +116,7 @@ def unexplained(
                 Difference(kind=DifferenceKind.QUANTITY, subject=symbol, at=now.at, expected=expected, found=found)
             )
     surplus = now.cash - before.cash - dollars
-    if abs(surplus) >= CENT and abs(surplus - dividends) >= CENT:
+    if abs(surplus) >= rounding and abs(surplus - dividends) >= rounding:
         differences.append(
             Difference(
                 kind=DifferenceKind.CASH,

@@ -59,11 +59,15 @@ RULES: Final[dict[HaltReason, ReasonRule]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradingState:
-    """What is allowed now; exits and cancels are allowed in every state."""
+    """What is allowed now; exits and cancels are allowed in every state.
+
+    `told` says that the change to these reasons was journaled and queued as an alert.
+    """
 
     reasons: frozenset[HaltReason]
     mode: Mode
     level: Level
+    told: bool = True
 
     @property
     def entries_allowed(self) -> bool:

@@ -206,19 +206,28 @@ class CheckRisk:
         return covered
 
     def _publish_state(self, tick: Tick, quotes: Mapping[Symbol, JudgedQuote], day: TradingDay) -> TradingState:
-        """Derive the trading state from what this tick knows; tell and journal it when the reasons changed."""
+        """Derive the trading state from what this tick knows; tell and journal it when the reasons changed.
+
+        It is published whether or not that could be told: an entry must never pass a state that is out of date.
+        """
         state = trading_state(self._reasons(quotes, day))
         before = self.controls.trading_state()
-        if before is not None and before.reasons == state.reasons:
+        if before is not None and before.reasons == state.reasons and before.told:
             return state
-        if before is not None or state.reasons:
-            alert = _state_alert(tick, state)
-            self.alerts.send(alert)
-            self.record(
-                "trading_state", self.clock.now(), reasons=state.reasons, mode=state.mode.name, level=state.level.name
-            )
+        told = (before is None and not state.reasons) or self._told_state(tick, state)
+        state = replace(state, told=told)
         self.controls.publish_trading_state(state)
         return state
+
+    def _told_state(self, tick: Tick, state: TradingState) -> bool:
+        """Journal and queue a change of state; what failed is tried again at the next tick."""
+        fields = {"reasons": state.reasons, "mode": state.mode.name, "level": state.level.name}
+        try:
+            self.record("trading_state", self.clock.now(), **fields)
+        except TryAgain as error:
+            log.warning("trading state not journaled yet", extra={"problem": str(error)})
+            return False
+        return tell_quietly(self.alerts, _state_alert(tick, state))
 
     def _reasons(self, quotes: Mapping[Symbol, JudgedQuote], day: TradingDay) -> list[HaltReason]:
         now = self.clock.now()

@@ -27,6 +27,7 @@ from shared.ports.metrics import Metrics
 from shared.ports.prices import Minute, PriceStore, VolatilitySource
 from shared.use_cases.judge_quotes import JudgeQuotes, Memory
 from shared.use_cases.record_fact import RecordFact
+from shared.use_cases.tell import tell_quietly
 
 log = logging.getLogger(__name__)
 
@@ -93,15 +94,15 @@ class PollPrices:
             return PollReport(result=PollResult.CLOSED)
         self.metrics.put("tick_lag", tick.lag(self.clock.now()).total_seconds())
         previous = self.prices.latest()
-        if previous is not None and previous.at == tick.scheduled:
-            return PollReport(result=PollResult.DUPLICATE)
+        if previous is not None and previous.at >= tick.scheduled:
+            # prices of now stored under an earlier minute would be a lie; that minute stays empty
+            overtaken = previous.at > tick.scheduled
+            return PollReport(result=PollResult.LATE if overtaken else PollResult.DUPLICATE)
         symbols = self._universe()
         memory = self.judge.carried_over(symbols, previous, day.date)
         quotes = self.judge(symbols, memory)
         if not self.prices.put_minute(tick, quotes):
             return PollReport(result=PollResult.DUPLICATE)
-        if previous is not None and previous.at > tick.scheduled:
-            return PollReport(result=PollResult.LATE, quotes=quotes)
         self._tell_gap(tick, previous, day)
         self._tell_doubts(tick, quotes, previous, day)
         moves, problems = self._report_moves(tick, quotes, memory)
@@ -152,7 +153,7 @@ class PollPrices:
             return False
         self.record("move_detected", now, **_fields(move))
         self.cycles.send(move)
-        self.alerts.send(_move_alert(move))
+        tell_quietly(self.alerts, _move_alert(move))
         self.cooldowns.extend(key, now + self.rules.move.cooldown)
         return True
 
@@ -162,7 +163,7 @@ class PollPrices:
         gap = tick.scheduled - previous.at
         if gap > self.rules.longest_gap:
             text = f"No tick for {gap.total_seconds() / 60:.0f} minutes before {tick.id}"
-            self.alerts.send(_alert(AlertKind.TICKS_MISSED, Severity.WARNING, "ticks", tick, text))
+            tell_quietly(self.alerts, _alert(AlertKind.TICKS_MISSED, Severity.WARNING, "ticks", tick, text))
 
     def _tell_doubts(
         self, tick: Tick, quotes: dict[Symbol, JudgedQuote], previous: Minute | None, day: TradingDay
@@ -174,19 +175,18 @@ class PollPrices:
             if not quote.doubts and not was_blind:
                 continue
             if Doubt.UNCONFIRMED in quote.doubts:
-                self.alerts.send(_unconfirmed_alert(tick, quote))
+                tell_quietly(self.alerts, _unconfirmed_alert(tick, quote))
             if Doubt.DISPUTED in quote.doubts:
                 text = f"{symbol}: the two price sources disagree; entries are blocked"
-                self.alerts.send(_alert(AlertKind.PRICE_DISPUTED, Severity.WARNING, symbol, tick, text))
+                tell_quietly(self.alerts, _alert(AlertKind.PRICE_DISPUTED, Severity.WARNING, symbol, tick, text))
             if self._blind_too_long(quote, tick.scheduled, day):
                 since = iso(quote.blind_since or tick.scheduled)
                 text = f"{symbol}: no usable price since {since}; the software stop cannot act"
-                self.alerts.send(_alert(AlertKind.SYMBOL_BLIND, Severity.CRITICAL, symbol, tick, text))
+                tell_quietly(self.alerts, _alert(AlertKind.SYMBOL_BLIND, Severity.CRITICAL, symbol, tick, text))
             elif was_blind:
                 text = f"{symbol}: priced again at {as_price(quote.price) if quote.price else 'unknown'}"
-                self.alerts.send(
-                    replace(_alert(AlertKind.SYMBOL_BLIND, Severity.INFO, symbol, tick, text), recovers=True)
-                )
+                alert = _alert(AlertKind.SYMBOL_BLIND, Severity.INFO, symbol, tick, text)
+                tell_quietly(self.alerts, replace(alert, recovers=True))
 
     def _blind_too_long(self, quote: JudgedQuote | None, at: datetime, day: TradingDay) -> bool:
         if quote is None or quote.blind_since is None or at < day.opens:
