@@ -135,6 +135,9 @@ class ReconcileOrders:
         picture = self._read()
         if picture is None:
             return ReconcileReport(result=ReconcileResult.UNSETTLED)
+        if _version(self.records.last()) != _version(before):
+            # another pass took over fills that `before` does not know, and the ledger may have forgotten them
+            return ReconcileReport(result=ReconcileResult.OVERTAKEN)
         fills = {key: filled_by(order) for key, order in picture.orders.items()}
         facts, differences = self._compare(before, ours, picture, fills)
         untold = (*(before.untold if before else ()), *differences)
@@ -187,12 +190,10 @@ class ReconcileOrders:
             equity=picture.account.equity,
             quantities=quantities_of(picture.held),
             fills=MappingProxyType(dict(fills)),
-            version=before.version if before else 0,
+            version=_version(before),
         )
         if before is None:
-            # the first pass of an empty book adopts what is there; a book with positions must agree with it
-            known = {symbol: position.quantity for symbol, position in ours.items()} or facts.quantities
-            differences = unexplained(replace(facts, quantities=known), facts)
+            differences = _first_differences(ours, facts)
         else:
             differences = unexplained(before, facts, self._adjustments(before, picture))
         open_ids = frozenset(self.ledgers.load(self.account).open) | frozenset(picture.orders)
@@ -429,6 +430,21 @@ def _difference_alert(difference: Difference) -> Alert:
         text=difference.text,
         occurrence=iso(difference.at),
     )
+
+
+def _first_differences(ours: Mapping[Symbol, Position], facts: BrokerFacts) -> list[Difference]:
+    """Compare the book with the first facts: an empty one adopts what is there, one with positions must agree.
+
+    Either before the fills of our first orders or after them, because a pass that died may have taken them over.
+    """
+    after = replace(facts, quantities={symbol: p.quantity for symbol, p in ours.items()} or facts.quantities)
+    before = replace(after, fills={}, cash=facts.cash - sum((f.dollars for f in facts.fills.values()), ZERO))
+    stays = {difference.subject for difference in unexplained(before, facts)}
+    return [difference for difference in unexplained(after, facts) if difference.subject in stays]
+
+
+def _version(facts: BrokerFacts | None) -> int:
+    return facts.version if facts else 0
 
 
 def _fills(orders: Mapping[IntentId, Order]) -> dict[IntentId, tuple[Decimal, str]]:

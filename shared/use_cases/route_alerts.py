@@ -98,23 +98,17 @@ class RouteAlerts:
     def _deliver(self, incident: Incident) -> Incident:
         if incident.escalation_due(self.clock.now(), self.rules):
             incident = self.outbox.put(incident.with_escalation())
-        incident = self._send_all(incident, incident.alert, incident.deliveries, incident.carried, recovery=False)
+        incident = self._send_all(incident, incident.alert, incident.carried, recovery=False)
         if incident.recovery is not None:
-            told = incident.recovery_deliveries
-            incident = self._send_all(incident, incident.recovery, told, incident.suppressed, recovery=True)
+            incident = self._send_all(incident, incident.recovery, incident.suppressed, recovery=True)
         return incident
 
-    def _send_all(
-        self,
-        incident: Incident,
-        alert: Alert,
-        deliveries: Mapping[Channel, Delivery],
-        suppressed: int,
-        *,
-        recovery: bool,
-    ) -> Incident:
-        for channel, delivery in deliveries.items():
-            if delivery.is_due(self.clock.now()):
+    def _send_all(self, incident: Incident, alert: Alert, suppressed: int, *, recovery: bool) -> Incident:
+        """Send what is due, e-mail last: a failure of the channel before may have added it."""
+        for channel in Channel:
+            deliveries = incident.recovery_deliveries if recovery else incident.deliveries
+            delivery = deliveries.get(channel)
+            if delivery is not None and delivery.is_due(self.clock.now()):
                 incident = self._send_one(incident, alert, channel, delivery, suppressed, recovery=recovery)
         return incident
 
@@ -176,10 +170,16 @@ class RouteAlerts:
         tell_quietly(self.alerts, meta)
 
     def _mark(self, incident: Incident, channel: Channel, done: Delivery, *, recovery: bool) -> Incident:
-        """Write how the delivery went, on top of whatever changed meanwhile."""
+        """Write how the delivery went, on top of whatever changed meanwhile; a failed one escalates with it.
+
+        In one write, so that no crash leaves a message that nobody will send.
+        """
         for _ in range(_TRIES):
+            marked = incident.with_delivery(channel, done, recovery=recovery)
+            if marked.escalation_due(self.clock.now(), self.rules):
+                marked = marked.with_escalation()
             try:
-                return self.outbox.put(incident.with_delivery(channel, done, recovery=recovery))
+                return self.outbox.put(marked)
             except Conflict:
                 newer = [i for i in self.outbox.open_incidents(incident.alert.incident_key) if i.key == incident.key]
                 incident = newer[0]
