@@ -156,6 +156,7 @@ def _replay(options: argparse.Namespace) -> int:
         quotes=options.quotes,
     )
     portfolio = _portfolio(options, bars)
+    _check_apart(options)
     for path in (options.report, options.journal):
         _check_writable(path)
     history = _history(options, calendar)
@@ -250,6 +251,17 @@ def _portfolio(options: argparse.Namespace, bars: BarSet) -> Portfolio:
 
 def _positions(portfolio: Portfolio, at: datetime, day: date) -> list[Position]:
     return [position.to_domain(at, day) for position in portfolio.positions]
+
+
+def _check_apart(options: argparse.Namespace) -> None:
+    """Refuse to write a result over the other one, or over what was read."""
+    read = (options.bars, options.portfolio, options.actions)
+    taken = {path.resolve() for path in read if path is not None}
+    for name in ("report", "journal"):
+        path = getattr(options, name).resolve()
+        if path in taken and not path.is_dir():
+            raise InvalidValue(name, str(getattr(options, name)), "a file that nothing else uses")
+        taken.add(path)
 
 
 def _check_writable(path: Path) -> None:

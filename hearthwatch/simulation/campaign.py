@@ -45,9 +45,13 @@ def run_campaign(
     seconds: float | None = None,
     minutes: int = 15,
     kept: bool = True,
+    shrunk: bool = True,
     progress: Progress | None = None,
 ) -> Campaign:
-    """Run kept seeds, then new ones from `first` on: `seeds` of them or as many as begin within `seconds`."""
+    """Run kept seeds, then new ones from `first` on: `seeds` of them or as many as begin within `seconds`.
+
+    The first failure ends the campaign; it is made small unless `shrunk` is false.
+    """
     began = time.monotonic()
     done = calls = faults = 0
     for seed in _seeds(first, seeds, kept=kept):
@@ -59,7 +63,8 @@ def run_campaign(
             progress(done)
         if outcome.violation is not None:
             spent = time.monotonic() - began
-            return Campaign(seeds=done, calls=calls, faults=faults, seconds=spent, failed=shrink(outcome))
+            failed = shrink(outcome) if shrunk else outcome
+            return Campaign(seeds=done, calls=calls, faults=faults, seconds=spent, failed=failed)
     return Campaign(seeds=done, calls=calls, faults=faults, seconds=time.monotonic() - began)
 
 

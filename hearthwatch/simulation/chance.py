@@ -32,7 +32,9 @@ class Hazards:
     dropped: float
     bad_quote: float
     switch: float
+    slow: float
     kill: float
+    by_hand: float
 
     @classmethod
     def drawn(cls, random: Random) -> Hazards:
@@ -51,12 +53,25 @@ class Hazards:
             dropped=rate(0.10),
             bad_quote=rate(0.15),
             switch=random.choice((0.1, 0.5, 1.0)),
+            slow=random.choice((0.01, 0.01, 0.10, 0.25)),
             kill=random.choice((0.0, 1.0)),
+            by_hand=random.choice((0.0, 0.0, 0.0, 1.0)),
         )
 
 
 CALM: Final = Hazards(
-    refuse=0, lose=0, crash=0, slow_down=0, duplicate=0, late=0, dropped=0, bad_quote=0, switch=0, kill=0
+    refuse=0,
+    lose=0,
+    crash=0,
+    slow_down=0,
+    duplicate=0,
+    late=0,
+    dropped=0,
+    bad_quote=0,
+    switch=0,
+    slow=0,
+    kill=0,
+    by_hand=0,
 )
 
 

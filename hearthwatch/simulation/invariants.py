@@ -7,6 +7,7 @@ has its chain, 6 alerts, 7 exits, 9 and 8 repeatability (compared between runs),
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -14,10 +15,20 @@ from typing import Any, Final
 from shared.adapters.memory.prices import BarFeed
 from shared.bootstrap.offline import OFFLINE_ACCOUNT, OfflineWorld
 from shared.bootstrap.wiring import Rules
-from shared.domain.alerts import Alert, DeliveryState
+from shared.domain.alerts import Alert, AlertKind, Channel, Delivery, DeliveryState
 from shared.domain.assets import Symbol
-from shared.domain.intents import TERMINAL, Intent, IntentId, IntentState, Side, is_ours
+from shared.domain.intents import (
+    IN_DOUBT,
+    MAX_SENDS,
+    TERMINAL,
+    Intent,
+    IntentId,
+    IntentState,
+    Side,
+    is_ours,
+)
 from shared.domain.journal import first_break
+from shared.domain.ledger import Ledger
 from shared.domain.money import ZERO, plain
 from shared.domain.orders import INTENT_STATE, Order, PlaceOrder
 from shared.domain.session import trading_day_at
@@ -28,10 +39,14 @@ KNOWN_FOR: Final = timedelta(minutes=12)
 """Limits are shares of the equity of the last clean reconciliation, which may be this old."""
 SEEN_WITHIN: Final = timedelta(minutes=4)
 """A price that decided an exit was the market's within this time before it."""
+_DIFFERENCES: Final = frozenset({AlertKind.POSITION_MISMATCH, AlertKind.CASH_MISMATCH, AlertKind.FOREIGN_ORDER})
+_ENDINGS: Final = frozenset(
+    {AlertKind.ORDER_FILLED, AlertKind.ORDER_CLOSED_UNFILLED, AlertKind.ORDER_REFUSED, AlertKind.ORDER_ABANDONED}
+)
 
 
 class Violation(Exception):
-    """A broken invariant: its number (0: an error escaped) and what was seen."""
+    """A broken invariant: its number (0: an error escaped, or a promise outside the list) and what was seen."""
 
     def __init__(self, number: int, what: str) -> None:
         super().__init__(f"invariant {number}: {what}" if number else what)
@@ -46,7 +61,8 @@ class Checks:
         self.feed = feed
         self.rules = Rules()
         self.start_cash = cash
-        self.killed_at: datetime | None = None
+        self.killed = False
+        self.traded_by_hand: Symbol | None = None
         self.dead_alerts: list[Alert] = []
         self._raised: list[Alert] = []
         self._recorded: set[str] = set()
@@ -55,7 +71,9 @@ class Checks:
         self._failure: Violation | None = None
         self._terminal: dict[IntentId, IntentState] = {}
         self._equities: list[tuple[datetime, Decimal]] = []
-        self._issued: dict[str, datetime] = {}
+        self._under_way: Counter[IntentId] = Counter()
+        self._bought_for: dict[str, IntentId] = {}
+        self._executor: tuple[str, datetime] | None = None
 
     def fail(self, violation: Violation) -> None:
         """Remember a violation seen inside an invocation; the run stops at its next check."""
@@ -65,11 +83,17 @@ class Checks:
 
     def on_kill(self) -> None:
         """Note when the kill switch was set."""
-        self.killed_at = self.world.clock.now()
+        self.killed = True
+
+    def on_trade_by_hand(self, request: PlaceOrder) -> None:
+        """Note a trade that no intent explains; without one, every difference reported is a false alarm."""
+        self.traded_by_hand = request.symbol
 
     def on_alert(self, alert: Alert) -> None:
         """Note an alert that the queue took."""
         self._raised.append(alert)
+        if alert.kind in _DIFFERENCES and self.traded_by_hand is None:
+            self.fail(Violation(11, f"nobody traded by hand, yet: {alert.text}"))
 
     def on_market(self) -> None:
         """Note the true prices of this minute."""
@@ -81,31 +105,51 @@ class Checks:
                 self._prices.setdefault(symbol, []).append((now, price))
 
     def on_call(self, where: str, arguments: tuple[Any, ...]) -> None:
-        """Note when a request to the broker leaves; it may land twelve seconds later."""
+        """Look at a request to the broker as it leaves; it may land twelve seconds later."""
+        if where != "broker.submit":
+            return
+        request: PlaceOrder = arguments[0]
+        self._under_way[IntentId(request.client_order_id)] += 1
+        if request.side is Side.BUY and self.killed:
+            self.fail(Violation(4, f"{request.symbol} {request.side} was sent after the kill switch"))
+        quiet_until = self.world.ledgers.load(OFFLINE_ACCOUNT).quiet_until
+        if quiet_until is not None and self.world.clock.now() < quiet_until:
+            self.fail(Violation(0, f"{request.symbol} {request.side} was sent while the broker asked us to wait"))
+
+    def on_arrival(self, where: str, arguments: tuple[Any, ...]) -> None:
+        """Note that a request reached the broker, or never will."""
         if where == "broker.submit":
-            self._issued[arguments[0].client_order_id] = self.world.clock.now()
+            self._under_way[IntentId(arguments[0].client_order_id)] -= 1
 
     def watch(self, port: str, method: str, arguments: tuple[Any, ...], result: Any) -> None:
         """Look at one port call right after it took effect."""
         if port == "broker" and method == "submit":
             self._on_submit(arguments[0], result)
         elif port == "ledgers" and method == "save":
-            self._on_ledger(result.finished.values())
+            self._on_ledger(result)
+        elif port == "leases":
+            self._one_executor(method, arguments, result)
 
     def _on_submit(self, request: PlaceOrder, order: Order) -> None:
         self._one_live_order(order)
         self._has_chain(request)
         if request.side is Side.BUY:
             self._inside_limits(request)
-            self._not_after_kill(request)
+            self._inside_pace(request)
+            self._first_for_its_decision(request)
         else:
             self._was_due(request)
 
-    def _on_ledger(self, finished: Any) -> None:
-        for intent in finished:
+    def _on_ledger(self, ledger: Ledger) -> None:
+        for intent in ledger.finished.values():
             before = self._terminal.setdefault(intent.id, intent.state)
             if before is not intent.state:
                 self.fail(Violation(5, f"{intent.id} was {before} and is {intent.state}"))
+        for intent in (*ledger.open.values(), *ledger.finished.values()):
+            if intent.sends > MAX_SENDS:
+                self.fail(Violation(1, f"{intent.id} was sent {intent.sends} times"))
+            if self._under_way[intent.id] and intent.state not in IN_DOUBT:
+                self.fail(Violation(5, f"{intent.id} became {intent.state} while its request was under way"))
 
     # one by one
 
@@ -143,11 +187,28 @@ class Checks:
         since = self.world.clock.now() - SEEN_WITHIN
         return min((price for at, price in self._prices.get(symbol, []) if at >= since), default=ZERO)
 
-    def _not_after_kill(self, request: PlaceOrder) -> None:
-        """Compare when the request left, up to twelve seconds ago, with when the switch was set."""
-        issued = self._issued.get(request.client_order_id)
-        if self.killed_at is not None and issued is not None and issued > self.killed_at:
-            self.fail(Violation(4, f"{request.symbol} {request.side} was sent after the kill switch"))
+    def _inside_pace(self, request: PlaceOrder) -> None:
+        """Count a symbol's entries; a run is shorter than the hour they are counted in (fault 46)."""
+        entries = [o for o in self.world.exchange.orders() if o.symbol == request.symbol and o.side is Side.BUY]
+        if len(entries) > self.rules.limits.entries_per_hour:
+            self.fail(Violation(2, f"{request.symbol} had {len(entries)} entries within the hour"))
+
+    def _first_for_its_decision(self, request: PlaceOrder) -> None:
+        key = IntentId(request.client_order_id)
+        intent = self.world.ledgers.load(OFFLINE_ACCOUNT).open.get(key)
+        if intent is not None and self._bought_for.setdefault(intent.purpose.key, key) != key:
+            self.fail(Violation(1, f"one decision bought twice in {request.symbol}"))
+
+    def _one_executor(self, method: str, arguments: tuple[Any, ...], result: Any) -> None:
+        """Look for two runs that hold the executor's lease at once (fault 4)."""
+        owner, now = arguments[1], self.world.clock.now()
+        if method == "release":
+            if self._executor is not None and self._executor[0] == owner:
+                self._executor = None
+        elif result:
+            if self._executor is not None and self._executor[0] != owner and now < self._executor[1]:
+                self.fail(Violation(1, f"{owner} and {self._executor[0]} hold the lease at once"))
+            self._executor = owner, arguments[3]
 
     def _was_due(self, request: PlaceOrder) -> None:
         """Find a price at or beyond the level among those the market really had when the sell was decided."""
@@ -185,7 +246,9 @@ class Checks:
         self._nothing_pending(entries_stopped=entries_stopped)
         self._nothing_unprotected()
         self._agrees_with_broker()
+        self._trade_by_hand_was_told()
         self._chain_is_whole()
+        self._ends_were_told()
         self._alerts_arrived()
 
     def _nothing_pending(self, *, entries_stopped: bool) -> None:
@@ -222,6 +285,8 @@ class Checks:
         exchange = self.world.exchange
         ledger = self.world.ledgers.load(OFFLINE_ACCOUNT)
         for order in exchange.orders():
+            if not is_ours(order.client_order_id):
+                continue
             key = IntentId(order.client_order_id)
             intent = ledger.open.get(key) or self.world.ledgers.closed(key)
             if intent is None:
@@ -245,26 +310,51 @@ class Checks:
         if broken is not None:
             raise Violation(5, f"journal broken at {broken.day} {broken.sequence}: {broken.what}")
 
+    def _trade_by_hand_was_told(self) -> None:
+        """Look for the alert of a position that somebody else changed, if that order filled (fault 45)."""
+        symbol = self.traded_by_hand
+        filled = any(o.filled_quantity for o in self.world.exchange.orders() if not is_ours(o.client_order_id))
+        if filled and not any(a.kind == AlertKind.POSITION_MISMATCH and a.subject == symbol for a in self._raised):
+            raise Violation(6, f"somebody sold {symbol} by hand and nobody was told")
+
+    def _ends_were_told(self) -> None:
+        """Look for the alert and the journal entry of every finished intent, and for the alert of every exit."""
+        alerts = {(alert.kind, alert.occurrence) for alert in self._raised}
+        ended = {occurrence for kind, occurrence in alerts if kind in _ENDINGS}
+        closed = "".join(link.body for link in self.world.journal.links() if '"kind":"intent_closed"' in link.body)
+        for intent in self.world.ledgers.every_closed():
+            if intent.id not in ended:
+                raise Violation(6, f"how {intent.id} ended was not told")
+            if intent.id not in closed:
+                raise Violation(5, f"how {intent.id} ended was not journaled")
+            if intent.told and (AlertKind.STOP_TRIGGERED, intent.id) not in alerts:
+                raise Violation(6, f"{intent.id} is marked told, but nobody was told of it")
+
     def _alerts_arrived(self) -> None:
         """Every alert is told, counted in an incident, or dead-lettered; none is marked sent that was not accepted."""
         dead = {alert.id for alert in self.dead_alerts}
         for incident in self.world.outbox.every():
-            for channel, delivery in incident.deliveries.items():
-                accepted = any(
-                    m.alert.incident_key == incident.alert.incident_key
-                    and m.alert.occurrence == incident.alert.occurrence
-                    for m in self.world.channels[channel].sent
-                )
-                if delivery.state is DeliveryState.SENT and not accepted:
-                    raise Violation(6, f"{incident.key} is marked sent to {channel}, which never took it")
-                if delivery.state is DeliveryState.PENDING:
-                    raise Violation(10, f"{incident.key} is still pending for {channel}")
+            self._delivered(incident.alert, incident.deliveries)
+            if incident.recovery is not None:
+                self._delivered(incident.recovery, incident.recovery_deliveries)
         for alert in self._raised:
             if alert.id in dead or alert.recovers:
                 continue
             incidents = self.world.outbox.open_incidents(alert.incident_key)
             if not any(alert.id == i.alert.id or alert.id in i.seen for i in incidents):
                 raise Violation(6, f"{alert.id} is neither told nor counted nor dead-lettered")
+
+    def _delivered(self, alert: Alert, deliveries: Mapping[Channel, Delivery]) -> None:
+        for channel, delivery in deliveries.items():
+            accepted = any(message.alert.id == alert.id for message in self.world.channels[channel].sent)
+            if delivery.state is DeliveryState.SENT and not accepted:
+                raise Violation(6, f"{alert.id} is marked sent to {channel}, which never took it")
+            if delivery.state is DeliveryState.PENDING:
+                raise Violation(10, f"{alert.id} is still pending for {channel}")
+            if delivery.state is DeliveryState.DEAD and not any(
+                alert.id in d.item for d in self.world.dead_letters.kept
+            ):
+                raise Violation(6, f"{alert.id} was given up for {channel} without a dead letter")
 
     def decisions(self) -> list[str]:
         """List what was decided, in an order and form that is the same for the same decisions."""

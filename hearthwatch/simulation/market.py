@@ -18,9 +18,13 @@ HELD: Final = (Symbol("ACME"), Symbol("BOLT"))
 """Symbols that are held at the start and may fall through their stops."""
 BOUGHT: Final = (Symbol("CALM"), Symbol("DUNE"), Symbol("EVEN"))
 """Symbols that entries are proposed in; they barely move, so that a broken limit is not the market's doing."""
+THIN: Final = BOUGHT[-1]
+"""A symbol with so little volume that orders in it rest for minutes."""
 SYMBOLS: Final = HELD + BOUGHT
 OPENING_PRICE: Final = Decimal(100)
 MINUTE: Final = timedelta(minutes=1)
+_OLD_PRICE: Final = Decimal("0.85")
+"""A stale or undated quote shows this share of the price: below the stops, yet no wild move."""
 
 
 def make_bars(random: Random, start: datetime, minutes: int) -> dict[Symbol, list[Bar]]:
@@ -50,7 +54,7 @@ def _bar(random: Random, symbol: Symbol, start: datetime, before: float, after: 
     opening, close = _price(before), _price(after * (0.6 if wild else 1))
     high = max(opening, close) + _price(random.uniform(0, 0.05))
     low = min(opening, close) - _price(random.uniform(0, 0.05))
-    volume = Decimal(random.choice((20, 500, 5000)))
+    volume = Decimal(random.choice((0, 5, 20) if symbol == THIN else (20, 500, 5000)))
     return Bar(symbol, start, start + MINUTE, opening, high, low, close, volume)
 
 
@@ -81,6 +85,7 @@ class UnreliableFeed:
     def _spoil(self, quote: Quote) -> Quote | None:
         hour = timedelta(hours=1)
         nothing = Decimal(0)
+        lower = quote.last and quote.last * _OLD_PRICE
         return self._random.choice(
             (
                 None,
@@ -91,10 +96,11 @@ class UnreliableFeed:
                 quote._replace(last=-(quote.last or nothing)),
                 quote._replace(bid=quote.ask, ask=quote.bid),
                 quote._replace(
+                    last=lower,
                     quoted_at=quote.quoted_at and quote.quoted_at - hour,
                     traded_at=quote.traded_at and quote.traded_at - hour,
                 ),
-                quote._replace(quoted_at=None, traded_at=None),
+                quote._replace(last=lower, quoted_at=None, traded_at=None),
             )
         )
 

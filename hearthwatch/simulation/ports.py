@@ -16,7 +16,7 @@ from shared.domain.errors import OutcomeUnknown, Throttled, Unavailable
 WRITES: Final = frozenset(
     {
         "put_minute", "save", "archive", "put", "remove", "set_kill_switch", "publish_trading_state", "start", "extend",
-        "acquire", "release", "send", "ring", "keep", "submit", "cancel",
+        "acquire", "release", "disable", "send", "ring", "keep", "submit", "cancel",
     }
 )  # fmt: skip
 """Methods that change something; only their answers can be lost."""
@@ -26,7 +26,7 @@ SLOWEST_SEND: Final = timedelta(seconds=12)
 """Connecting takes at most 2 s and reading 10 s: a request to the broker lands within this or never (fault 10)."""
 
 Caller = Callable[[str, tuple[Any, ...]], None]
-"""Told when a port is called: where, and the arguments."""
+"""Told when a port is called, and when the call arrives or is lost on its way: where, and the arguments."""
 Watcher = Callable[[str, str, tuple[Any, ...], Any], None]
 """Told after a port call took effect: port, method, arguments, result."""
 
@@ -52,15 +52,19 @@ class Network:
         chance: Chance,
         random: Random,
         switch: float,
+        slow: float,
         *,
         called: Caller,
+        arrived: Caller,
         watch: Watcher,
     ) -> None:
         self._scheduler = scheduler
         self._chance = chance
         self._random = random
         self._switch = switch
+        self._slow = slow
         self._called = called
+        self._arrived = arrived
         self._watch = watch
         self.log: list[str] = []
         self.calm = False
@@ -88,8 +92,13 @@ class Network:
             self._called(where, args)
             fault = self._chance.strike(where, writes=writes, broker=broker)
             self._note(where, fault)
-            if self._random.random() < self._switch:
-                self._scheduler.pause(self._latency(where))
+            try:
+                too_old = self._random.random() < self._switch and self._scheduler.pause(self._latency(where))
+            finally:
+                self._arrived(where, args)
+            if too_old:
+                # the invocation is killed here; what it put on the wire may land all the same
+                fault = Fault.CRASH_AFTER if where == "broker.submit" else Fault.CRASH_BEFORE
             if fault is Fault.CRASH_BEFORE:
                 self._scheduler.crash()
             if fault is Fault.REFUSE:
@@ -109,9 +118,9 @@ class Network:
     def _latency(self, where: str) -> timedelta:
         """Draw how long a call takes: mostly milliseconds, now and then long enough for others to overtake."""
         drawn = self._random.random()
-        if drawn < 0.90 or self.calm:
+        if drawn < 0.91 - self._slow or self.calm:
             seconds = self._random.uniform(0.001, 0.2)
-        elif drawn < 0.99:
+        elif drawn < 1 - self._slow:
             seconds = self._random.uniform(0.2, 5)
         else:
             seconds = self._random.uniform(5, 50)

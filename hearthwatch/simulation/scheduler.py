@@ -55,15 +55,15 @@ class Scheduler:
         self._running.add(process)
         self._resume(process)
 
-    def pause(self, latency: timedelta) -> None:
-        """Let the current invocation wait; called from inside it. Raises Crash when it lived too long."""
+    def pause(self, latency: timedelta) -> bool:
+        """Let the current invocation wait; called from inside it. Say whether it lived too long and must die now."""
         process = getcurrent()
         if not isinstance(process, Process):
-            return
+            return False
         self.at(self.clock.now() + latency, lambda: self._resume(process))
         self._main.switch()
-        if self.clock.now() - process.started > LONGEST_RUN:
-            self.crash()
+        process.killed = process.killed or self.clock.now() - process.started > LONGEST_RUN
+        return process.killed
 
     def crash(self) -> NoReturn:
         """Kill the current invocation; whatever its clean-up code still tries dies as well."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from hearthwatch.simulation.chance import CALM, Chance, Fault, Hazards, Struck
 from hearthwatch.simulation.invariants import Checks, Violation
@@ -27,8 +27,10 @@ from shared.adapters.memory.prices import BarFeed
 from shared.bootstrap.offline import OFFLINE_ACCOUNT, OfflineWorld, offline_world
 from shared.bootstrap.wiring import Rules, wire
 from shared.domain.alerts import Alert
-from shared.domain.errors import OutcomeUnknown, Refused, TryAgain
-from shared.domain.intents import CycleId, Reason
+from shared.domain.errors import BrokerRefusal, OutcomeUnknown, Refused, TryAgain
+from shared.domain.intents import CycleId, IntentId, IntentState, OrderType, Reason, Side, TimeInForce
+from shared.domain.money import ONE
+from shared.domain.orders import PlaceOrder
 from shared.domain.positions import Position, lot_id
 from shared.domain.session import TradingDay
 from shared.domain.times import Tick
@@ -41,6 +43,8 @@ CALM_MINUTES: Final = 6
 STILL_MINUTES: Final = 3
 """The last of them, in which the market stands still as well."""
 CASH: Final = Decimal(10_000)
+_AFTER_THE_TICKS: Final = timedelta(seconds=3)
+"""Decisions arrive after the scheduled events of their minute, unless those are late."""
 _ALERT_RETRY: Final = timedelta(seconds=30)
 _ALERT_RECEIVES: Final = 5
 
@@ -50,7 +54,7 @@ class Scenario:
     """What a run is made of; the same scenario gives the same run, byte for byte.
 
     `muted` faults do not strike, `crash_at` kills the invocation at one port call, `hazards` overrides the mixture
-    that the seed would draw.
+    that the seed would draw, and `shuffle` delivers the scheduled events of the same world at other moments.
     """
 
     seed: int
@@ -58,17 +62,22 @@ class Scenario:
     hazards: Hazards | None = None
     muted: frozenset[int] = frozenset()
     crash_at: tuple[int, Fault] | None = None
+    shuffle: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """How a run ended: the first violation if any, the faults that struck, the calls made, and what was decided."""
+    """How a run ended: the first violation if any, the faults that struck, the calls made, and what was decided.
+
+    `calls` were made in all, `calls_under_faults` of them before the calm.
+    """
 
     scenario: Scenario
     violation: Violation | None = None
     struck: list[Struck] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     calls: int = 0
+    calls_under_faults: int = 0
     decisions: list[str] = field(default_factory=list)
 
 
@@ -93,26 +102,32 @@ def run(scenario: Scenario) -> Outcome:
 class _Run:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self.random = Random(f"world {scenario.seed}")  # noqa: S311 - repeatable, not secret
+        self.random = _random("world", scenario.seed)
+        self.deliveries = _random("deliveries", scenario.seed, scenario.shuffle)
         self.hazards = scenario.hazards or Hazards.drawn(self.random)
         self.total = scenario.minutes + CALM_MINUTES
         self.day, self.start = _session(self.random, self.total)
         self.faulty_until = self.start + scenario.minutes * MINUTE
         self.feed = BarFeed(make_bars(self.random, self.start - MINUTE, self.total + 1), [self.day])
-        self.primary = UnreliableFeed(self.feed, self.random, self.hazards.bad_quote)
+        self.primary = UnreliableFeed(self.feed, _random("quotes", scenario.seed), self.hazards.bad_quote)
         self.world = self._world()
         self.scheduler = Scheduler(self.world.clock)
-        chances = Random(f"chance {scenario.seed}")  # noqa: S311 - repeatable, not secret
+        chances = _random("chance", scenario.seed)
         self.chance = Chance(chances, self.hazards, scenario.muted, scenario.crash_at)
         self.checks = Checks(self.world, self.feed, CASH)
         self.network = Network(
             self.scheduler,
             self.chance,
-            self.random,
+            _random("network", scenario.seed),
             self.hazards.switch,
+            self.hazards.slow,
             called=self.checks.on_call,
-            watch=self.checks.watch,
+            arrived=self.checks.on_arrival,
+            watch=self._watch,
         )
+        self.kill_at = self._moment_of_kill()
+        self.claims: set[tuple[IntentId, int]] = set()
+        self.calls_under_faults = 0
         self.use_cases = wire(self.network.around(self.world.ports()), OFFLINE_ACCOUNT, Rules())
         self.invocations = 0
         self.scheduler.after_each = self._pump
@@ -131,6 +146,7 @@ class _Run:
         outcome.struck = self.chance.struck
         outcome.log = self.network.log
         outcome.calls = self.chance.calls
+        outcome.calls_under_faults = self.calls_under_faults
         outcome.decisions = self.checks.decisions()
         return outcome
 
@@ -151,6 +167,7 @@ class _Run:
 
     def _calm_down(self) -> None:
         self.chance.active = False
+        self.calls_under_faults = self.chance.calls
         self.network.calm = True
         self.hazards = CALM
         self.primary.rate = 0.0
@@ -164,16 +181,25 @@ class _Run:
         self._deliver("place", tick, self._place)
         if self.chance.active and minute >= 2 and self.random.random() < 0.5:
             self._propose(tick)
-        if self.hazards.kill and minute == self.scenario.minutes // 2:
+        if self.hazards.kill and self.kill_at is None and minute == self.scenario.minutes // 2:
             self.scheduler.at(tick.scheduled + self._within(60), self._kill)
+        if self.hazards.by_hand and minute == self.scenario.minutes // 3:
+            self.scheduler.at(tick.scheduled + self._within(60), self._trade_by_hand)
 
     def _deliver(self, name: str, tick: Tick, call: Callable[[], object]) -> None:
-        """Deliver a scheduled event: usually once and soon, sometimes late, twice or not at all."""
-        hazards = self.hazards
-        times = 0 if self.random.random() < hazards.dropped else 2 if self.random.random() < hazards.duplicate else 1
-        for _ in range(times):
-            delay = self._within(150) if self.random.random() < hazards.late else self._within(2)
+        for delay in self._delays():
             self.scheduler.at(tick.scheduled + delay, lambda: self._invoke(f"{name} {tick.scheduled:%H:%M}", call))
+
+    def _delays(self) -> list[timedelta]:
+        """Draw when a scheduled event arrives: usually once and soon, sometimes late, twice or not at all.
+
+        The draws are always as many, so that a hazard added to a world changes nothing else in it.
+        """
+        draw, hazards = self.deliveries, self.hazards
+        lost, twice = draw.random() < hazards.dropped, draw.random() < hazards.duplicate
+        longest = [150 if draw.random() < hazards.late else 2 for _ in range(2)]
+        delays = [timedelta(seconds=draw.uniform(0, seconds)) for seconds in longest]
+        return [] if lost else delays if twice else delays[:1]
 
     def _within(self, seconds: float) -> timedelta:
         return timedelta(seconds=self.random.uniform(0, seconds))
@@ -221,8 +247,12 @@ class _Run:
         )
 
     def _propose(self, tick: Tick) -> None:
-        """Propose entries in several symbols at once, each wanting more than its share of the limits now and then."""
-        for symbol in self.random.sample(BOUGHT, self.random.randint(1, len(BOUGHT))):
+        """Propose entries in several symbols at once, each wanting more than its share of the limits now and then.
+
+        One of them is held and may fall through its stop. A decision delivered twice may come back minutes later.
+        """
+        symbols = (*BOUGHT, HELD[-1])
+        for symbol in self.random.sample(symbols, self.random.randint(1, len(symbols))):
             quantity = self.random.choice((Decimal("4"), Decimal("0.5"), Decimal("12.25"), Decimal("30")))
             proposal = ProposeEntry(
                 symbol=symbol,
@@ -231,11 +261,45 @@ class _Run:
                 cycle=CycleId(f"{symbol} {tick.id}"),
                 text="proposed by the simulation",
             )
-            for _ in range(2 if self.random.random() < self.hazards.duplicate else 1):
-                self._plan_entry(proposal, tick.scheduled + self._within(30))
+            first = tick.scheduled + _AFTER_THE_TICKS + self._within(25)
+            again = timedelta(seconds=self.deliveries.uniform(0, self.deliveries.choice((30, 300))))
+            self._plan_entry(proposal, first)
+            if self.deliveries.random() < self.hazards.duplicate:
+                self._plan_entry(proposal, first + again)
 
     def _plan_entry(self, proposal: ProposeEntry, when: datetime) -> None:
         self.scheduler.at(when, lambda: self._invoke("entry", lambda: self.use_cases.prepare_entry(proposal)))
+
+    def _moment_of_kill(self) -> int | None:
+        """Choose when the switch is set: somewhere in the run (None), or right after the n-th claim of an entry."""
+        return self.random.choice((None, 1, 2, 3)) if self.hazards.kill else None
+
+    def _watch(self, port: str, method: str, arguments: tuple[Any, ...], result: Any) -> None:
+        """Look at a call that took effect, and set the switch at the most dangerous moment: just before a send."""
+        self.checks.watch(port, method, arguments, result)
+        if self.kill_at is None or (port, method) != ("ledgers", "save"):
+            return
+        self.claims |= {(i.id, i.sends) for i in result.open.values() if i.is_entry and i.state is IntentState.SENT}
+        if len(self.claims) >= self.kill_at and self.chance.active:
+            self.kill_at = None
+            self.hazards = replace(self.hazards, kill=0)
+            self._kill()
+
+    def _trade_by_hand(self) -> None:
+        """Sell a share past the book, as a person does at the broker's own desk."""
+        request = PlaceOrder(
+            client_order_id="by-hand",
+            symbol=HELD[-1],
+            side=Side.SELL,
+            quantity=ONE,
+            order_type=OrderType.MARKET,
+            time_in_force=TimeInForce.DAY,
+        )
+        try:
+            self.world.exchange.submit(request, self.world.clock.now())
+        except BrokerRefusal:
+            return
+        self.checks.on_trade_by_hand(request)
 
     def _kill(self) -> None:
         self.world.controls.set_kill_switch(KillSwitch(engaged=True, by="simulation", why="at a random step"))
@@ -263,6 +327,11 @@ class _Run:
             primary=self.primary,
             backup=SecondSource(self.feed),
         )
+
+
+def _random(*parts: object) -> Random:
+    """Make a stream of chance of its own, so that more draws in one part of the world change no other."""
+    return Random(" ".join(map(str, parts)))  # noqa: S311 - repeatable, not secret
 
 
 def _session(random: Random, minutes: int) -> tuple[TradingDay, datetime]:

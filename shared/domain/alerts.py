@@ -64,17 +64,41 @@ class Channel(StrEnum):
 
 
 _DISCORD: Final = frozenset({Channel.DISCORD})
-_EMAIL: Final = frozenset({Channel.EMAIL})
 _BOTH: Final = frozenset(Channel)
 
+_AT_ONCE_TO_ALL: Final = frozenset(
+    {
+        AlertKind.BREAKER,
+        AlertKind.CHANNEL_DEAD,
+        AlertKind.DAILY_SUMMARY,
+        AlertKind.LARGE_POSITION_CHANGE,
+        AlertKind.POSITION_MISMATCH,
+    }
+)
+"""Kinds that go everywhere whatever their severity."""
+_CRITICAL_TO_ALL: Final = frozenset(
+    {
+        AlertKind.EXIT_BLOCKED,
+        AlertKind.ORDER_ABANDONED,
+        AlertKind.ORDER_CLOSED_UNFILLED,
+        AlertKind.ORDER_REFUSED,
+        AlertKind.STOP_TRIGGERED,
+    }
+)
+"""Kinds about money on its way: critical ones go everywhere at once; other critical alerts escalate unless seen."""
+
+
+def _routes_of(kind: AlertKind) -> Mapping[Severity, frozenset[Channel]]:
+    return {
+        severity: _BOTH
+        if kind in _AT_ONCE_TO_ALL or (severity is Severity.CRITICAL and kind in _CRITICAL_TO_ALL)
+        else _DISCORD
+        for severity in Severity
+    }
+
+
 ROUTES: Final[Mapping[AlertKind, Mapping[Severity, frozenset[Channel]]]] = {
-    kind: {Severity.INFO: _DISCORD, Severity.WARNING: _DISCORD, Severity.CRITICAL: _BOTH} for kind in AlertKind
-} | {
-    AlertKind.BREAKER: dict.fromkeys(Severity, _BOTH),
-    AlertKind.LARGE_POSITION_CHANGE: dict.fromkeys(Severity, _BOTH),
-    AlertKind.POSITION_MISMATCH: dict.fromkeys(Severity, _BOTH),
-    AlertKind.DAILY_SUMMARY: dict.fromkeys(Severity, _BOTH),
-    AlertKind.CHANNEL_DEAD: dict.fromkeys(Severity, _BOTH),
+    kind: _routes_of(kind) for kind in AlertKind
 }
 
 
@@ -91,17 +115,21 @@ class AlertRules:
     """How alerts merge and escalate.
 
     Repeats within `window` are counted; an unacknowledged critical alert goes to e-mail after `escalate_after`; a
-    message is tried `max_tries` times per channel before it is dead-lettered.
+    message is tried `max_tries` times per channel before it is dead-lettered. A channel that must be mended is left
+    alone for `disabled_for` before it is tried again: Discord bans an address for repeated invalid requests.
     """
 
     window: timedelta = timedelta(minutes=15)
     escalate_after: timedelta = timedelta(minutes=10)
     max_tries: int = 5
+    disabled_for: timedelta = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One thing to tell; `subject` is the symbol, order or part it is about, `recovers` ends the incident.
+    """One thing to tell; `subject` is what it is about, `recovers` ends the incident.
+
+    Alerts of one kind and subject merge, so facts that must each be told, such as fills, have subjects of their own.
 
     `occurrence` names what caused it, so that the same alert raised twice for one cause is one alert.
     """
@@ -185,7 +213,7 @@ class Incident:
     @property
     def key(self) -> str:
         """Name the incident."""
-        return f"{self.alert.incident_key}|{iso(self.opened_at)}"
+        return f"{self.alert.incident_key}|{iso(self.opened_at)}|{self.alert.occurrence}"
 
     @property
     def is_settled(self) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from shared.domain.alerts import Incident
+from shared.domain.alerts import Channel, Incident
 from shared.domain.assets import Symbol
 from shared.domain.intents import AccountId, Intent, IntentId
 from shared.domain.ledger import Ledger
@@ -135,4 +135,12 @@ class AlertOutbox(Protocol):
 
     def put(self, incident: Incident) -> Incident:
         """Write an incident if its version still stands (0: not stored yet); Raises Conflict."""
+        ...
+
+    def disabled_until(self, channel: Channel) -> datetime | None:
+        """Return until when nothing is sent to a channel that must be mended; None while it takes messages."""
+        ...
+
+    def disable(self, channel: Channel, until: datetime) -> None:
+        """Send nothing to a channel until then; the later time wins."""
         ...

@@ -299,7 +299,7 @@ def _stop_alert(intent: Intent) -> Alert:
     return Alert(
         kind=AlertKind.STOP_TRIGGERED,
         severity=Severity.CRITICAL,
-        subject=intent.symbol,
+        subject=intent.purpose.origin,
         at=intent.created_at,
         text=f"{intent.evidence.text}: selling {plain(intent.quantity)}{note}",
         occurrence=intent.id,

@@ -291,7 +291,9 @@ class _Run:
             self._hand_back(claim, "the kill switch was set before sending")
             return
         if self.x.clock.now() - now > self.x.rules.start_within:
-            log.warning("claimed too long ago to send, left to reconciliation", extra={"intent": claim.id})
+            log.warning("claimed too long ago to send, handed back", extra={"intent": claim.id})
+            self._change_intent(claim.id, lambda i: _unsent(i) if i.owner == self.owner else i)
+            self.x.doorbell.ring()
             return
         self._submit(claim)
 
@@ -355,7 +357,7 @@ class _Run:
             return
         self._change_intent(claim.id, lambda i: _step(i, _S.UNKNOWN))
         text = f"{claim.symbol}: whether the broker has the {claim.side} order is unknown ({problem}); asking again"
-        self._tell(AlertKind.ORDER_UNKNOWN, Severity.WARNING, claim.symbol, text, claim.id)
+        self._tell(AlertKind.ORDER_UNKNOWN, Severity.WARNING, claim.id, text, claim.id)
         self.x.doorbell.ring(self.x.rules.look_again)
 
     def _find(self, claim: Intent) -> Order | None:
@@ -376,7 +378,7 @@ class _Run:
     def _reject(self, claim: Intent, why: str, order_id: str) -> None:
         severity = Severity.WARNING if claim.is_entry else Severity.CRITICAL
         text = f"{claim.symbol}: the broker refused the {claim.side} order: {why}"
-        self._tell(AlertKind.ORDER_REFUSED, severity, claim.symbol, text, claim.id)
+        self._tell(AlertKind.ORDER_REFUSED, severity, claim.id, text, claim.id)
         closed_at = self.x.clock.now()
         self._change_intent(
             claim.id, lambda i: _step(i, _S.REJECTED, note=why, closed_at=closed_at, broker_order_id=order_id)

@@ -483,7 +483,7 @@ def _closing_alert(intent: Intent, at: datetime) -> Alert:
     at_price = f" at {as_price(round_fill_price(price))}" if price is not None else ""
     note = f": {intent.note}" if intent.note else ""
     text = f"{intent.symbol}: {intent.side} {intent.state.value.lower()}, {filled} shares{at_price}{note}"
-    return Alert(kind=kind, severity=severity, subject=intent.symbol, at=at, text=text, occurrence=intent.id)
+    return Alert(kind=kind, severity=severity, subject=intent.id, at=at, text=text, occurrence=intent.id)
 
 
 _CLOSINGS: Final = {

@@ -134,9 +134,13 @@ class RouteAlerts:
         adapter = self.channels.get(channel)
         if adapter is None:
             return self._dead(alert, channel, tried, f"no {channel} channel is configured")
+        disabled_until = self.outbox.disabled_until(channel)
+        if disabled_until is not None and now < disabled_until:
+            return self._dead(alert, channel, tried, f"{channel} is left alone until {iso(disabled_until)}")
         try:
             adapter.send(alert, suppressed=suppressed)
         except ChannelDead as error:
+            self.outbox.disable(channel, now + self.rules.disabled_for)
             self._tell_dead_channel(alert, channel, error, now)
             return self._dead(alert, channel, tried, str(error))
         except Throttled as error:

@@ -27,23 +27,30 @@ from tests.unit.builders import MINUTE, NOW, SECOND
 RULES = AlertRules()
 DISCORD, BOTH = {Channel.DISCORD}, {Channel.DISCORD, Channel.EMAIL}
 ALWAYS_BOTH = {"breaker", "large_position_change", "position_mismatch", "daily_summary", "channel_dead"}
+BOTH_WHEN_CRITICAL = {
+    "exit_blocked",
+    "order_abandoned",
+    "order_closed_unfilled",
+    "order_refused",
+    "stop_triggered",
+}
 INFO, WARNING, CRITICAL = Severity
 
 
 def alert(
     occurrence: str = "tick 1",
     *,
-    kind: str = AlertKind.SYSTEM_ERROR,
+    kind: str = AlertKind.EXIT_BLOCKED,
     severity: Severity = WARNING,
     at: datetime = NOW,
-    text: str = "Yahoo does not answer",
-    subject: str = "backup prices",
+    text: str = "Another order reserves the shares",
+    subject: str = "TSLA",
 ) -> Alert:
     return Alert(kind=kind, severity=severity, subject=subject, at=at, text=text, occurrence=occurrence)
 
 
 def recovery(occurrence: str = "tick 9", *, at: datetime = NOW + 9 * MINUTE) -> Alert:
-    return replace(alert(occurrence, at=at, severity=INFO, text="Yahoo answers again"), recovers=True)
+    return replace(alert(occurrence, at=at, severity=INFO, text="The exit is free again"), recovers=True)
 
 
 def incident(severity: Severity = WARNING, *, repeats: int = 0) -> Incident:
@@ -62,7 +69,7 @@ class TestRouting:
     @pytest.mark.parametrize("severity", Severity)
     @pytest.mark.parametrize("kind", AlertKind)
     def test_kind_and_severity_decide_the_channels(self, kind: AlertKind, severity: Severity) -> None:
-        both = kind.value in ALWAYS_BOTH or severity is CRITICAL
+        both = kind.value in ALWAYS_BOTH or (severity is CRITICAL and kind.value in BOTH_WHEN_CRITICAL)
         assert route(kind, severity) == (BOTH if both else DISCORD)
 
     @pytest.mark.parametrize("severity", Severity)
@@ -85,16 +92,16 @@ class TestFloods:
     def test_the_recovery_of_a_flood_is_one_message_that_carries_the_count(self) -> None:
         told = incident(repeats=499).with_recovery(recovery()).recovery
         assert told is not None
-        assert told.text == "Yahoo answers again (499 suppressed)"
+        assert told.text == "The exit is free again (499 suppressed)"
 
     def test_the_recovery_of_a_single_alert_counts_nothing(self) -> None:
         told = incident().with_recovery(recovery()).recovery
         assert told is not None
-        assert told.text == "Yahoo answers again"
+        assert told.text == "The exit is free again"
 
     def test_the_message_stays_the_first_one_s(self) -> None:
         repeated = incident().with_repeat(alert("tick 2", text="Yahoo still does not answer"))
-        assert repeated.alert.text == "Yahoo does not answer"
+        assert repeated.alert.text == "Another order reserves the shares"
 
     @pytest.mark.parametrize(
         ("at", "taken"),
@@ -191,7 +198,8 @@ class TestEscalation:
     def test_a_critical_incident_on_discord_alone_escalates_after_ten_minutes(
         self, waited: timedelta, due: bool
     ) -> None:
-        discord_only = replace(incident(CRITICAL), deliveries={Channel.DISCORD: Delivery(state=DeliveryState.SENT)})
+        opened = open_incident(alert(kind=AlertKind.SYSTEM_ERROR, severity=CRITICAL), RULES)
+        discord_only = after(opened, Channel.DISCORD, state=DeliveryState.SENT)
         assert discord_only.escalation_due(NOW + waited, RULES) is due
 
     @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_a_price_at_or_below_the_stop_prepares_one_exit_of_everything(price: str
         assert desk.facts("intent_prepared") == 1
         assert desk.world.doorbell.answer()
         alert = next(a for a in desk.heard() if a.kind == AlertKind.STOP_TRIGGERED)
-        assert (alert.severity, alert.subject) == (Severity.CRITICAL, TSLA)
+        assert (alert.severity, alert.subject) == (Severity.CRITICAL, intent.purpose.origin)
 
 
 def test_the_requirements_own_example_holds_at_180() -> None:

@@ -22,7 +22,7 @@ def alert(
     number: int = 0,
     *,
     severity: Severity = Severity.WARNING,
-    kind: str = AlertKind.SYSTEM_ERROR,
+    kind: str = AlertKind.EXIT_BLOCKED,
     recovers: bool = False,
     after: timedelta = timedelta(0),
 ) -> Alert:
@@ -116,7 +116,8 @@ def test_a_repeat_that_is_worse_goes_to_the_channels_of_its_severity() -> None:
     [
         (AlertKind.SYSTEM_ERROR, Severity.INFO, {DISCORD}),
         (AlertKind.SYSTEM_ERROR, Severity.WARNING, {DISCORD}),
-        (AlertKind.SYSTEM_ERROR, Severity.CRITICAL, {DISCORD, EMAIL}),
+        (AlertKind.SYSTEM_ERROR, Severity.CRITICAL, {DISCORD}),
+        (AlertKind.EXIT_BLOCKED, Severity.CRITICAL, {DISCORD, EMAIL}),
         (AlertKind.BREAKER, Severity.INFO, {DISCORD, EMAIL}),
         (AlertKind.LARGE_POSITION_CHANGE, Severity.WARNING, {DISCORD, EMAIL}),
         (AlertKind.DAILY_SUMMARY, Severity.INFO, {DISCORD, EMAIL}),
@@ -303,3 +304,26 @@ def test_a_broken_incident_does_not_keep_a_sweep_from_the_others() -> None:
     except Unavailable:
         desk.use.route_alerts.sweep()
     assert len(sent(desk)) == 2
+
+
+# a channel that must be mended
+
+
+def test_a_dead_channel_is_left_alone_for_an_hour() -> None:
+    desk = empty_desk()
+    desk.faults.fail("discord.send", BURIED)
+    tries: list[int] = []
+    for hour in (0, 0, 1):
+        desk.wait(timedelta(hours=hour))
+        route(desk, alert(len(tries), kind=list(AlertKind)[len(tries)]))
+        tries.append(desk.faults.count("discord.send"))
+    assert tries == [1, 1, 2]
+
+
+def test_what_a_dead_channel_missed_is_dead_lettered_and_mailed() -> None:
+    desk = empty_desk()
+    desk.faults.fail("discord.send", BURIED)
+    for kind in (AlertKind.EXIT_BLOCKED, AlertKind.PRICE_MOVE):
+        route(desk, alert(kind=kind))
+    assert len(desk.world.dead_letters.kept) == 2
+    assert len(sent(desk, EMAIL)) == 2

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from threading import Lock
 
-from shared.domain.alerts import Incident
+from shared.domain.alerts import Channel, Incident
 from shared.domain.assets import Symbol
 from shared.domain.errors import Conflict
 from shared.domain.intents import AccountId, Intent, IntentId
@@ -179,6 +179,7 @@ class MemoryAlertOutbox:
         self._incidents: dict[str, Incident] = {}
         self._by_subject: dict[str, list[str]] = {}
         self._watched: dict[str, None] = {}
+        self._disabled: dict[Channel, datetime] = {}
 
     def open_incidents(self, incident_key: str) -> Sequence[Incident]:
         return [self._incidents[key] for key in self._by_subject.get(incident_key, ())]
@@ -200,6 +201,13 @@ class MemoryAlertOutbox:
             else:
                 self._watched.pop(saved.key, None)
         return saved
+
+    def disabled_until(self, channel: Channel) -> datetime | None:
+        return self._disabled.get(channel)
+
+    def disable(self, channel: Channel, until: datetime) -> None:
+        with self._lock:
+            self._disabled[channel] = max(until, self._disabled.get(channel, until))
 
     def every(self) -> Sequence[Incident]:
         """Return every incident, oldest first; for reports over a finished run."""

@@ -46,13 +46,16 @@ class MemoryQueue(Generic[Message]):
             self._waiting.append((message, receives + 1))
 
     def drain(self, handle: Callable[[Message], object]) -> None:
-        """Hand over what waits now, one by one; a failure rises to the caller and its message stays."""
+        """Hand over what waits now, one by one; a failure rises after the others were handed over."""
+        failures: list[Exception] = []
         for message, receives in self.receive(len(self._waiting)):
             try:
                 handle(message)
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the message is kept and the error raised below
                 self.put_back(message, receives)
-                raise
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
 
 AlertMemoryQueue = MemoryQueue[Alert]
