@@ -37,7 +37,8 @@ class BrokerFacts:
     """What the broker said in one pass: cash and equity in dollars, shares by symbol, fills of orders of ours.
 
     `frozen` symbols take no entries until a pass without differences; `clean` says that this was one. `untold` are
-    differences, of this pass or earlier, that could not be journaled and queued yet.
+    differences, of this pass or earlier, that could not be journaled and queued yet. `strangers` are orders placed by
+    hand and positions we cannot protect; each is told when it first shows.
     """
 
     at: datetime
@@ -48,6 +49,7 @@ class BrokerFacts:
     frozen: frozenset[Symbol] = frozenset()
     clean: bool = True
     untold: tuple[Difference, ...] = ()
+    strangers: frozenset[str] = frozenset()
     version: int = 0
 
 

@@ -197,10 +197,29 @@ class ReconcileOrders:
         else:
             differences = unexplained(before, facts, self._adjustments(before, picture))
         open_ids = frozenset(self.ledgers.load(self.account).open) | frozenset(picture.orders)
-        differences += foreign_orders(picture.live, open_ids, picture.at)
+        orders = foreign_orders(picture.live, open_ids, picture.at)
+        by_hand = {d.subject: d for d in orders if d.kind is DifferenceKind.FOREIGN_ORDER}
+        unexpected = [*differences, *(d for d in orders if d.kind is not DifferenceKind.FOREIGN_ORDER)]
         frozen = frozenset(Symbol(d.subject) for d in differences if d.kind is DifferenceKind.QUANTITY)
-        unexpected = [d for d in differences if d.kind is not DifferenceKind.FOREIGN_ORDER]
-        return replace(facts, frozen=frozen, clean=not unexpected), differences
+        known = before.strangers if before else frozenset()
+        unwatched = self._unwatched(picture, known)
+        facts = replace(facts, frozen=frozen, clean=not unexpected, strangers=frozenset(by_hand) | unwatched)
+        return facts, [*unexpected, *(d for subject, d in by_hand.items() if subject not in known)]
+
+    def _unwatched(self, picture: _Picture, known: frozenset[str]) -> frozenset[str]:
+        """Name the positions we cannot protect, such as an option or a short sale, and tell of those that are new."""
+        problems = {theirs.symbol: p for theirs in picture.held if (p := self._problem_with(theirs)) is not None}
+        for symbol in sorted(problems.keys() - known):
+            tell_quietly(self.alerts, _unwatched_alert(symbol, problems[symbol], picture.at))
+        return frozenset(problems)
+
+    def _problem_with(self, theirs: HeldPosition) -> InvalidValue | None:
+        try:
+            admit_symbol(theirs.symbol, self.asset_classes)
+            require_positive("quantity", theirs.quantity)
+        except InvalidValue as problem:
+            return problem
+        return None
 
     def _adjustments(self, before: BrokerFacts, picture: _Picture) -> Mapping[Symbol, Adjustment]:
         """Find the splits and dividends that went ex between the two passes."""
@@ -215,7 +234,7 @@ class ReconcileOrders:
 
     def _take_positions(self, ours: Mapping[Symbol, Position], picture: _Picture) -> None:
         """Make our positions hold what the broker holds; a new one gets a lot and the default stop."""
-        held = {position.symbol: position for position in picture.held if self._is_watched(position, picture.at)}
+        held = {position.symbol: position for position in picture.held if self._problem_with(position) is None}
         for symbol, theirs in held.items():
             mine = ours.get(symbol)
             if mine is None:
@@ -226,7 +245,7 @@ class ReconcileOrders:
             if taken != mine:
                 self._tell_large_change(carried, theirs, picture)
                 self.positions.put(taken)
-        for symbol in ours.keys() - held.keys():
+        for symbol in sorted(ours.keys() - held.keys()):
             self.positions.remove(ours[symbol])
 
     def _carried(self, mine: Position, today: date) -> Position:
@@ -239,16 +258,6 @@ class ReconcileOrders:
         known = known_actions(self.actions, [mine.symbol], mine.adjusted_through, today)
         step = adjustment(known, mine.symbol, mine.adjusted_through, today)
         return mine if step == NO_ADJUSTMENT else mine.adjusted(step, today)
-
-    def _is_watched(self, theirs: HeldPosition, at: datetime) -> bool:
-        """Say whether we can protect a position; one we cannot, such as an option or a short sale, is told."""
-        try:
-            admit_symbol(theirs.symbol, self.asset_classes)
-            require_positive("quantity", theirs.quantity)
-        except InvalidValue as problem:
-            tell_quietly(self.alerts, _unwatched_alert(theirs, problem, at))
-            return False
-        return True
 
     def _take_orders(self, picture: _Picture) -> Ledger:
         """Adopt the broker's word on every order, and settle intents it never received."""
@@ -399,13 +408,13 @@ _DIFFERENCE_ALERTS: Final = {
 }
 
 
-def _unwatched_alert(theirs: HeldPosition, problem: InvalidValue, at: datetime) -> Alert:
+def _unwatched_alert(symbol: Symbol, problem: InvalidValue, at: datetime) -> Alert:
     return Alert(
         kind=AlertKind.POSITION_UNWATCHED,
         severity=Severity.WARNING,
-        subject=theirs.symbol,
+        subject=symbol,
         at=at,
-        text=f"{theirs.symbol}: {plain(theirs.quantity)} held at the broker are not protected: {problem}",
+        text=f"{symbol}: what is held at the broker is not protected: {problem}",
         occurrence=iso(at),
     )
 

@@ -14,6 +14,7 @@ from shared.domain.assets import Symbol
 from shared.domain.corporate_actions import ActionKind, CorporateAction
 from shared.domain.errors import Conflict, HearthwatchError, OutcomeUnknown, Unavailable
 from shared.domain.intents import Intent, IntentState, Side
+from shared.domain.orders import HeldPosition
 from shared.domain.positions import DEFAULT_STOP_LOSS
 from shared.domain.reconciliation import DifferenceKind
 from shared.domain.trading_state import HaltReason
@@ -233,6 +234,44 @@ def test_a_difference_is_told_with_both_numbers_and_the_symbol_is_frozen_until_a
     desk.poll()
     desk.check()
     assert desk.enter(TSLA, "1").intent is not None
+
+
+def test_an_order_by_hand_is_told_when_it_first_shows_and_not_again() -> None:
+    desk = holding_tsla()
+    resting_by_hand(desk)
+    told = []
+    for _ in range(3):
+        reconcile(desk)
+        told.append(A.FOREIGN_ORDER in desk.kinds())
+    assert told == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "quantity", "why"),
+    [
+        ("TSLA260619C00300000", "1", "options are not traded"),
+        ("BTCUSD", "0.5", "switched off"),
+        ("AAPL", "-5", "above zero"),
+    ],
+)
+def test_a_position_that_cannot_be_protected_is_told_once_and_left_alone(symbol: str, quantity: str, why: str) -> None:
+    desk = holding_tsla()
+    stranger = HeldPosition(
+        symbol=Symbol(symbol),
+        quantity=Decimal(quantity),
+        available=Decimal(quantity),
+        average_entry_price=Decimal(100),
+    )
+    held_so_far = desk.world.exchange.positions
+    desk.world.exchange.positions = lambda: [*held_so_far(), stranger]  # type: ignore[method-assign]
+    told = []
+    for _ in range(2):
+        reconcile(desk)
+        told.append([a.text for a in desk.heard() if a.kind == A.POSITION_UNWATCHED])
+        desk.wait()
+    assert [len(texts) for texts in told] == [1, 0]
+    assert why in told[0][0]
+    assert desk.position(Symbol(symbol)) is None
 
 
 def test_a_position_that_changed_by_a_quarter_is_told_and_a_small_change_is_not() -> None:
