@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 done and something is wrong (a broken chain, a failed simu
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import sys
 import time
@@ -160,6 +161,7 @@ def _replay(options: argparse.Namespace) -> int:
     for path in (options.report, options.journal):
         _check_writable(path)
     history = _history(options, calendar)
+    gc.freeze()  # the bars stay to the end: no collection needs to look at them again
     began = time.perf_counter()
     with _progress(console) as progress:
         task = progress.add_task("replaying", total=None)

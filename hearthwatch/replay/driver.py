@@ -15,7 +15,7 @@ from decimal import Decimal
 from hearthwatch.replay.ticks import cadence_of, phase_of, ticks_of
 from shared.adapters.bar_files.bar_set import BarSet
 from shared.adapters.memory.corporate_actions import KnownActions
-from shared.adapters.memory.prices import BarFeed
+from shared.adapters.memory.prices import BarFeed, MemoryPriceStore
 from shared.adapters.memory.volatility import BarVolatility
 from shared.bootstrap.offline import OFFLINE_ACCOUNT, OfflineWorld, offline_world
 from shared.bootstrap.wiring import UseCases, rules_for, wire
@@ -32,6 +32,8 @@ from shared.ports.broker import ExchangeCalendar
 from shared.use_cases.record_fact import RecordFact
 
 EXECUTOR = "replay"
+PRICES_KEPT = timedelta(hours=1)
+"""The longest look back is the move rule's window, and no tick of a replay comes late."""
 
 Progress = Callable[[int, int], None]
 """Called with the ticks done and the ticks in all."""
@@ -89,6 +91,7 @@ def replay(
         primary=feed,
         actions=KnownActions(bars.actions),
         volatility=BarVolatility(_joined(history, bars), bars.interval),
+        prices=MemoryPriceStore(keep=PRICES_KEPT),
     )
     _record_start(world, bars, cadence, cash, held)
     use_cases = wire(world.ports(), OFFLINE_ACCOUNT, rules_for(cadence))
@@ -160,7 +163,9 @@ def _tick(course: Replay, use_cases: UseCases, tick: Tick) -> None:
     if len(world.alerts):
         world.alerts.drain(use_cases.route_alerts)
     use_cases.route_alerts.sweep()
-    course.errors += [f"{iso(tick.scheduled)} {p}" for p in (*polled.problems, *checked.problems, *placed.problems)]
+    problems = (*polled.problems, *checked.problems, *placed.problems)
+    if problems:
+        course.errors += [f"{iso(tick.scheduled)} {problem}" for problem in problems]
     if checked.coverage is not None and (not course.coverage or course.coverage[-1][1] != checked.coverage):
         course.coverage.append((tick.scheduled, checked.coverage))
     if checked.state is not None and (not course.states or course.states[-1][1] != checked.state.reasons):

@@ -58,7 +58,7 @@ class OfflineWorld:
     positions: MemoryPositions
     doorbell: MemoryDoorbell
     channels: Mapping[Channel, MemoryChannel]
-    prices: MemoryPriceStore = field(default_factory=MemoryPriceStore)
+    prices: MemoryPriceStore
     ledgers: MemoryLedgers = field(default_factory=MemoryLedgers)
     records: MemoryBrokerRecords = field(default_factory=MemoryBrokerRecords)
     controls: MemoryControls = field(default_factory=MemoryControls)
@@ -111,6 +111,7 @@ def offline_world(
     backup: PriceSource | None = None,
     actions: KnownActions | None = None,
     volatility: VolatilitySource | None = None,
+    prices: MemoryPriceStore | None = None,
 ) -> OfflineWorld:
     """Build a world in memory whose book and broker agree on the cash and the positions held at the start."""
     clock = SimulatedClock(start)
@@ -127,6 +128,7 @@ def offline_world(
         backup=backup or NoPrices(),
         actions=actions or KnownActions(),
         volatility=volatility or BarVolatility({}, timedelta(minutes=1)),
+        prices=prices or MemoryPriceStore(),
         watchlist=MemoryWatchlist(watched),
         positions=MemoryPositions(positions),
         doorbell=MemoryDoorbell(clock),

@@ -31,16 +31,19 @@ class Coverage(NamedTuple):
 def coverage(positions: Iterable[Held]) -> Coverage:
     """Add up protection over positions; the three shares sum to 100 while anything is held, else to zero."""
     broker = software = bare = ZERO
-    for held in positions:
-        resting = min(held.under_broker_stop, held.quantity)
+    for quantity, under_broker_stop, price_judged in positions:
+        resting = under_broker_stop if under_broker_stop < quantity else quantity
         broker += resting
-        if held.price_judged:
-            software += held.quantity - resting
+        if price_judged:
+            software += quantity - resting
         else:
-            bare += held.quantity - resting
+            bare += quantity - resting
     total = broker + software + bare
     if total == ZERO:
         return Coverage(ZERO, ZERO, ZERO)
-    broker_pct = (broker / total * _HUNDRED).quantize(_STEP)
-    none_pct = (bare / total * _HUNDRED).quantize(_STEP)
+    broker_pct, none_pct = _percent(broker, total), _percent(bare, total)
     return Coverage(broker_pct, _HUNDRED - broker_pct - none_pct, none_pct)
+
+
+def _percent(part: Decimal, total: Decimal) -> Decimal:
+    return (part / total * _HUNDRED).quantize(_STEP) if part else ZERO

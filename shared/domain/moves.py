@@ -9,11 +9,12 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from statistics import stdev
-from typing import Final
+from typing import Final, NamedTuple
 
 from shared.domain.assets import Symbol
 from shared.domain.errors import InvalidValue
 from shared.domain.money import ONE, require_fraction
+from shared.domain.quotes import JudgedQuote
 
 DAYS_FOR_SIGMA: Final = 20
 """Trading days of history the volatility score needs; fewer is unknown (MOV-04)."""
@@ -59,6 +60,27 @@ class Move:
     def is_extreme(self) -> bool | None:
         """Say whether the move lies beyond three sigma; None when the volatility is unknown."""
         return None if self.sigmas is None else self.sigmas > EXTREME_SIGMAS
+
+
+class Bounds(NamedTuple):
+    """Prices that no earlier price lies outside of; they may be wider than those prices' own extremes."""
+
+    low: Decimal
+    high: Decimal
+
+
+def may_have_moved(
+    quotes: Mapping[Symbol, JudgedQuote], bounds: Mapping[Symbol, Bounds], threshold: Decimal
+) -> dict[Symbol, Decimal]:
+    """Give the prices that lie far enough from their bounds for a move; `find_move` finds none in the others."""
+    risen, fallen = ONE + threshold, ONE - threshold
+    return {
+        symbol: price
+        for symbol, quote in quotes.items()
+        if (price := quote.price) is not None
+        and (known := bounds.get(symbol)) is not None
+        and (price >= known.low * risen or price <= known.high * fallen)
+    }
 
 
 def find_move(

@@ -13,7 +13,7 @@ LATE_AFTER = timedelta(seconds=90)
 
 def require_utc(field: str, value: datetime) -> datetime:
     """Return an aware UTC instant, or raise InvalidValue naming the field."""
-    if value.tzinfo is None or value.utcoffset() != timedelta(0):
+    if value.tzinfo is not UTC and (value.tzinfo is None or value.utcoffset() != timedelta(0)):
         raise InvalidValue(field, value, "an aware UTC time")
     return value
 

@@ -126,7 +126,7 @@ class AlertOutbox(Protocol):
     """Incidents with their deliveries."""
 
     def open_incidents(self, incident_key: str) -> Sequence[Incident]:
-        """Return the stored incidents of one kind and subject, oldest first."""
+        """Return the newest incidents of one kind and subject, oldest first: at least the last five."""
         ...
 
     def unsettled(self) -> Sequence[Incident]:

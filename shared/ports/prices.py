@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from shared.domain.assets import Symbol
+from shared.domain.moves import Bounds
 from shared.domain.quotes import JudgedQuote, Quote
 from shared.domain.times import Tick
 
@@ -45,6 +46,13 @@ class PriceStore(Protocol):
 
     def window(self, since: datetime, before: datetime) -> Sequence[Minute]:
         """Return stored minutes with since <= at < before, oldest first."""
+        ...
+
+    def bounds(self, since: datetime, before: datetime) -> Mapping[Symbol, Bounds]:
+        """Return, for every symbol priced in that window, bounds that no price in it lies outside of.
+
+        They may be wider than the window's own extremes: what lies inside needs no look at the window.
+        """
         ...
 
 

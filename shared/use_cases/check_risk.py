@@ -210,10 +210,11 @@ class CheckRisk:
 
         It is published whether or not that could be told: an entry must never pass a state that is out of date.
         """
-        state = trading_state(self._reasons(quotes, day))
+        reasons = frozenset(self._reasons(quotes, day))
         before = self.controls.trading_state()
-        if before is not None and before.reasons == state.reasons and before.told:
-            return state
+        if before is not None and before.reasons == reasons and before.told:
+            return before
+        state = trading_state(reasons)
         told = (before is None and not state.reasons) or self._told_state(tick, state)
         state = replace(state, told=told)
         self.controls.publish_trading_state(state)
@@ -234,12 +235,18 @@ class CheckRisk:
         reasons = []
         if read_kill_switch(self.controls).engaged:
             reasons.append(HaltReason.KILL_SWITCH)
-        newest = max((q.at for q in quotes.values() if q.at is not None and q.price is not None), default=day.opens)
-        if now - max(newest, day.opens) > self.rules.stale_after:
+        if not self._data_is_fresh(quotes, day, now):
             reasons.append(HaltReason.STALE_DATA)
         if not self._broker_is_sure(now):
             reasons.append(HaltReason.BROKER_UNSURE)
         return reasons
+
+    def _data_is_fresh(self, quotes: Mapping[Symbol, JudgedQuote], day: TradingDay, now: datetime) -> bool:
+        """Say whether any price is recent enough; the open counts as one."""
+        since = now - self.rules.stale_after
+        if day.opens >= since:
+            return True
+        return any(q.price is not None and q.at is not None and q.at >= since for q in quotes.values())
 
     def _broker_is_sure(self, now: datetime) -> bool:
         try:

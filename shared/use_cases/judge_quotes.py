@@ -10,7 +10,15 @@ from datetime import date
 from shared.domain.assets import Symbol
 from shared.domain.corporate_actions import CorporateAction, adjustment
 from shared.domain.errors import TryAgain
-from shared.domain.quotes import FreshnessLimits, JudgedQuote, Quote, judge_quote, needs_second_source, rebase
+from shared.domain.quotes import (
+    FreshnessLimits,
+    JudgedQuote,
+    Quote,
+    judge_quote,
+    judge_sound,
+    needs_second_source,
+    rebase,
+)
 from shared.ports.broker import CorporateActions
 from shared.ports.clock import Clock
 from shared.ports.prices import Minute, PriceSource
@@ -34,13 +42,21 @@ class JudgeQuotes:
     def __call__(self, symbols: Sequence[Symbol], memory: Memory) -> dict[Symbol, JudgedQuote]:
         """Judge the symbols against what was known of them before, as `carried_over` gives it."""
         quotes = _ask(self.primary, symbols, "primary")
-        now = self.clock.now()
-        limits = self.limits
-        doubtful = [s for s in symbols if needs_second_source(quotes.get(s), memory.get(s), now, limits)]
+        now, limits = self.clock.now(), self.limits
+        sound = {s: good for s in symbols if (good := judge_sound(s, quotes.get(s), memory.get(s), now, limits))}
+        if len(sound) == len(symbols):
+            return sound
+        doubtful = [
+            s for s in symbols if s not in sound and needs_second_source(quotes.get(s), memory.get(s), now, limits)
+        ]
         second = _ask(self.backup, doubtful, "backup") if doubtful else {}
-        if doubtful:
-            now = self.clock.now()
-        return {s: judge_quote(s, quotes.get(s), second.get(s), memory.get(s), now, limits) for s in symbols}
+        later = self.clock.now() if doubtful else now
+        if later > now:
+            sound = {}  # asking took time: all are judged as of now
+        return {
+            s: sound.get(s) or judge_quote(s, quotes.get(s), second.get(s), memory.get(s), later, limits)
+            for s in symbols
+        }
 
     def carried_over(self, symbols: Sequence[Symbol], previous: Minute | None, today: date) -> Memory:
         """Take the last judged quotes, carried over any split or dividend that went ex since (PRC-06)."""

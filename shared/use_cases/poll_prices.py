@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,7 +15,7 @@ from shared.domain.assets import Symbol
 from shared.domain.errors import TryAgain
 from shared.domain.intents import AccountId
 from shared.domain.money import as_price
-from shared.domain.moves import Move, MoveRule, find_move, volatility_score
+from shared.domain.moves import Move, MoveRule, find_move, may_have_moved, volatility_score
 from shared.domain.quotes import Doubt, JudgedQuote
 from shared.domain.session import TradingDay
 from shared.domain.times import Tick, iso
@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 CLAIM_FOR: Final = timedelta(minutes=1)
 """A run claims a move this long while it reports it; a crash in between frees it for the next tick."""
+
+_ONE_DAY: Final = timedelta(days=1)
 
 
 class PollResult(StrEnum):
@@ -120,26 +122,38 @@ class PollPrices:
         """Find moves against the window and report each once; one symbol's failure does not stop the rest."""
         rule = self.rules.move
         bar_to_bar = self.rules.cadence > rule.window
-        earlier = [] if bar_to_bar else self.prices.window(tick.scheduled - rule.window, tick.scheduled)
+        moves = self._bar_to_bar(tick, quotes, memory) if bar_to_bar else self._against_window(tick, quotes)
         reported, problems = [], []
-        for symbol, quote in quotes.items():
-            price = quote.price
-            if price is None:
-                continue
-            if bar_to_bar:
-                before = [known.last_good] if (known := memory.get(symbol)) and known.last_good is not None else []
-            else:
-                before = [p for minute in earlier if (q := minute.quotes.get(symbol)) and (p := q.price) is not None]
-            move = find_move(symbol, price, tick.scheduled, before, rule.threshold)
-            if move is None:
-                continue
+        for move in moves:
             try:
                 if self._report(self._scored(move)):
                     reported.append(move)
             except TryAgain as error:
-                problems.append(f"{symbol}: {error}")
-                log.warning("move not reported", extra={"symbol": symbol, "problem": str(error)})
+                problems.append(f"{move.symbol}: {error}")
+                log.warning("move not reported", extra={"symbol": move.symbol, "problem": str(error)})
         return reported, problems
+
+    def _against_window(self, tick: Tick, quotes: Mapping[Symbol, JudgedQuote]) -> list[Move]:
+        """Compare with the window's prices, which are read only when a price lies far from their bounds."""
+        at, rule = tick.scheduled, self.rules.move
+        since = at - rule.window
+        far = may_have_moved(quotes, self.prices.bounds(since, at), rule.threshold)
+        window = self.prices.window(since, at) if far else []
+        found = []
+        for symbol, price in far.items():
+            earlier = [p for minute in window if (q := minute.quotes.get(symbol)) and (p := q.price) is not None]
+            found.append(find_move(symbol, price, at, earlier, rule.threshold))
+        return [move for move in found if move is not None]
+
+    def _bar_to_bar(self, tick: Tick, quotes: Mapping[Symbol, JudgedQuote], memory: Memory) -> list[Move]:
+        """Compare with the last good price alone, where the bar is longer than the window."""
+        found = []
+        for symbol, quote in quotes.items():
+            known = memory.get(symbol)
+            if quote.price is not None and known is not None and known.last_good is not None:
+                before = [known.last_good]
+                found.append(find_move(symbol, quote.price, tick.scheduled, before, self.rules.move.threshold))
+        return [move for move in found if move is not None]
 
     def _scored(self, move: Move) -> Move:
         sigma = self.volatility.sigma(move.symbol, move.at)
@@ -171,9 +185,10 @@ class PollPrices:
         """Alert on disputed, unconfirmed and lastingly blind symbols, and once when a blind one sees again."""
         before = previous.quotes if previous else {}
         for symbol, quote in quotes.items():
-            was_blind = self._blind_too_long(before.get(symbol), previous.at if previous else tick.scheduled, day)
-            if not quote.doubts and not was_blind:
+            earlier = before.get(symbol)
+            if not quote.doubts and (earlier is None or earlier.blind_since is None):
                 continue
+            was_blind = self._blind_too_long(earlier, previous.at if previous else tick.scheduled, day)
             if Doubt.UNCONFIRMED in quote.doubts:
                 tell_quietly(self.alerts, _unconfirmed_alert(tick, quote))
             if Doubt.DISPUTED in quote.doubts:
@@ -197,8 +212,11 @@ class PollPrices:
 def session_of(calendar: ExchangeCalendar, tick: Tick) -> TradingDay | None:
     """Find the session a tick belongs to; the closing minute still does, so that the last prices are judged."""
     day = tick.scheduled.date()
-    days = calendar.days(day - timedelta(days=1), day)
-    return next((d for d in days if d.opens <= tick.scheduled <= d.closes), None)
+    days = calendar.days(day - _ONE_DAY, day)
+    for session in days:
+        if session.opens <= tick.scheduled <= session.closes:
+            return session
+    return None
 
 
 def _fields(move: Move) -> dict[str, object]:

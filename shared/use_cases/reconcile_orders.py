@@ -141,7 +141,8 @@ class ReconcileOrders:
         fills = {key: filled_by(order) for key, order in picture.orders.items()}
         facts, differences = self._compare(before, ours, picture, fills)
         untold = (*(before.untold if before else ()), *differences)
-        facts = replace(facts, untold=tuple(d for d in untold if not self._told(d)))
+        if untold:
+            facts = replace(facts, untold=tuple(d for d in untold if not self._told(d)))
         try:
             self._take_positions(ours, picture)
             self.records.put(facts)
@@ -465,6 +466,8 @@ def _taken_over(mine: Position, carried: Position, theirs: HeldPosition) -> Posi
 
     Otherwise the entry stays ours: the broker's knows no dividends, and after a split it may lag behind.
     """
+    if theirs.quantity == carried.quantity:
+        return carried
     bought = theirs.quantity > max(mine.quantity, carried.quantity)
     entry = theirs.average_entry_price if bought else carried.average_entry_price
     return replace(carried, quantity=theirs.quantity, average_entry_price=entry)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from random import Random
 
 import pytest
 
 from shared.adapters.memory.prices import MemoryPriceStore
 from shared.domain.assets import Symbol
+from shared.domain.moves import Bounds
 from shared.domain.quotes import NO_DOUBTS, Doubt, JudgedQuote
 from shared.domain.times import Tick
 from shared.ports.prices import PriceStore
@@ -105,6 +107,39 @@ def test_stored_minute_does_not_follow_later_changes_of_what_was_put(store: Pric
 def test_tick_without_quotes_counts_as_stored(store: PriceStore) -> None:
     assert store.put_minute(tick(0), {})
     assert not store.put_minute(tick(0), {TSLA: judged(TSLA, "320")})
+
+
+def test_bounds_of_an_empty_store_are_none(store: PriceStore) -> None:
+    assert not store.bounds(START, START + MINUTE)
+
+
+def test_blind_symbol_has_no_bounds(store: PriceStore) -> None:
+    store.put_minute(tick(0), {TSLA: judged(TSLA, "320"), KO: blind(KO)})
+
+    assert set(store.bounds(START, START + MINUTE)) == {TSLA}
+
+
+def test_bounds_enclose_every_price_of_every_window_whatever_was_put_and_asked_before(store: PriceStore) -> None:
+    random = Random(7)
+    for minute in random.sample(range(180), k=180):
+        quotes = {symbol: judged(symbol, str(random.randrange(50, 150))) for symbol in (TSLA, KO)}
+        store.put_minute(tick(minute), quotes if random.random() < 0.9 else {TSLA: blind(TSLA)})
+        since = tick(random.randrange(180)).scheduled
+        before = since + random.randrange(1, 60) * MINUTE
+        bounds = store.bounds(since, before)
+        for stored in store.window(since, before):
+            for symbol, quote in stored.quotes.items():
+                assert quote.price is None or bounds[symbol].low <= quote.price <= bounds[symbol].high
+
+
+def test_memory_store_makes_its_bounds_anew() -> None:
+    store = MemoryPriceStore()
+    store.put_minute(tick(0), {TSLA: judged(TSLA, "999")})
+    for minute in range(1, 120):
+        store.put_minute(tick(minute), {TSLA: judged(TSLA, "100")})
+        bounds = store.bounds(tick(minute - 15).scheduled, tick(minute).scheduled)
+
+    assert bounds[TSLA] == Bounds(Decimal(100), Decimal(100))
 
 
 def test_memory_store_forgets_what_is_older_than_it_keeps() -> None:

@@ -12,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.errors import InvalidValue
-from shared.domain.moves import Move, MoveRule, fifteen_minute_sigma, find_move, volatility_score
+from shared.domain.moves import (
+    Bounds,
+    Move,
+    MoveRule,
+    fifteen_minute_sigma,
+    find_move,
+    may_have_moved,
+    volatility_score,
+)
+from shared.domain.quotes import NO_DOUBTS, JudgedQuote
 from tests.unit.builders import NOW, TODAY, TSLA
 
 THRESHOLD = MoveRule().threshold
@@ -102,6 +111,27 @@ class TestTheWindow:
     ) -> None:
         far = any(abs(price - each) >= THRESHOLD * each for each in window)
         assert (find_move(TSLA, price, NOW, window, THRESHOLD) is not None) == far
+
+    @given(prices, st.lists(prices, min_size=1, max_size=15), st.lists(prices, max_size=5))
+    def test_a_move_is_never_missed_whatever_the_bounds_enclose_besides_the_window(
+        self, price: Decimal, window: list[Decimal], besides: list[Decimal]
+    ) -> None:
+        bounds = Bounds(min(*window, *besides, price), max(*window, *besides, price))
+        far = may_have_moved({TSLA: judged(price)}, {TSLA: bounds}, THRESHOLD)
+        assert TSLA in far or find_move(TSLA, price, NOW, window, THRESHOLD) is None
+
+    def test_a_price_near_its_bounds_needs_no_look_at_the_window(self) -> None:
+        bounds = {TSLA: Bounds(Decimal(100), Decimal(101))}
+        assert may_have_moved({TSLA: judged(Decimal("104.99"))}, bounds, THRESHOLD) == {}
+        assert may_have_moved({TSLA: judged(Decimal("105.00"))}, bounds, THRESHOLD) == {TSLA: Decimal("105.00")}
+
+    def test_what_is_blind_or_was_never_priced_has_not_moved(self) -> None:
+        assert may_have_moved({TSLA: judged(None)}, {TSLA: Bounds(Decimal(1), Decimal(1))}, THRESHOLD) == {}
+        assert may_have_moved({TSLA: judged(Decimal(100))}, {}, THRESHOLD) == {}
+
+
+def judged(price: Decimal | None) -> JudgedQuote:
+    return JudgedQuote(TSLA, price, None, None, NOW, "iex", NO_DOUBTS, price, NOW, None, None)
 
 
 def closes(days: int, *, seed: int = 7, ending: date = TODAY) -> Mapping[date, Sequence[Decimal]]:

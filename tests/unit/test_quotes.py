@@ -22,6 +22,7 @@ from shared.domain.quotes import (
     doubts_of,
     is_wild,
     judge_quote,
+    judge_sound,
     needs_second_source,
     rebase,
 )
@@ -416,6 +417,19 @@ ticks = st.builds(Sight, st.one_of(st.none(), sights), st.one_of(st.none(), sigh
 
 def watched(seen: Sequence[Sight]) -> list[JudgedQuote]:
     return story(*(each.primary for each in seen), second=[each.second for each in seen])
+
+
+@settings(max_examples=400)
+@given(st.one_of(st.none(), sights, dated), st.one_of(st.none(), dated))
+def test_a_quote_judged_sound_has_no_doubt_and_needs_no_second_source(
+    quote: Quote | None, before: Quote | None
+) -> None:
+    known = judge(before) if before else None
+    sound = judge_sound(TSLA, quote, known, NOW, LIMITS)
+    if sound is not None:
+        assert not doubts_of(quote, NOW, LIMITS)
+        assert not needs_second_source(quote, known, NOW, LIMITS)
+        assert sound.doubts == frozenset()
 
 
 @settings(max_examples=400)

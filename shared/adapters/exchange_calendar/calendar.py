@@ -34,14 +34,14 @@ class LibraryCalendar:
         self._built: Any = None
         self._span = (2000, 2031)
         self._years: dict[int, list[TradingDay]] = {}
+        self._answers: dict[tuple[date, date], list[TradingDay]] = {}
 
     def days(self, first: date, last: date) -> Sequence[TradingDay]:
-        if first > last:
-            return []
-        sessions = self._year(first.year)
-        if first.year != last.year:
-            sessions = [day for year in range(first.year, last.year + 1) for day in self._year(year)]
-        return sessions[bisect_left(sessions, first, key=_date) : bisect_right(sessions, last, key=_date)]
+        asked = first, last
+        known = self._answers.get(asked)
+        if known is None:
+            known = self._answers[asked] = self._find(first, last)
+        return known
 
     def clock_at(self, now: datetime) -> MarketClock:
         """Answer as a broker's clock would that knows this calendar and nothing else."""
@@ -53,6 +53,14 @@ class LibraryCalendar:
             raise Stop(f"{self._exchange} lists no session within {_LONGEST_CLOSURE.days} days of {now}")
         is_open = trading_day_at(around, now) is not None
         return MarketClock(at=now, is_open=is_open, next_open=next_open, next_close=next_close)
+
+    def _find(self, first: date, last: date) -> list[TradingDay]:
+        if first > last:
+            return []
+        sessions = self._year(first.year)
+        if first.year != last.year:
+            sessions = [day for year in range(first.year, last.year + 1) for day in self._year(year)]
+        return sessions[bisect_left(sessions, first, key=_date) : bisect_right(sessions, last, key=_date)]
 
     def _year(self, year: int) -> list[TradingDay]:
         known = self._years.get(year)

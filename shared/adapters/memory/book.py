@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from threading import Lock
+from typing import Final
 
 from shared.domain.alerts import Channel, Incident
 from shared.domain.assets import Symbol
@@ -18,6 +19,8 @@ from shared.domain.ledger import Ledger
 from shared.domain.positions import Position
 from shared.domain.reconciliation import BrokerFacts
 from shared.domain.trading_state import KillSwitch, TradingState
+
+_RECENT: Final = 5
 
 
 class MemoryLedgers:
@@ -29,7 +32,7 @@ class MemoryLedgers:
         self._closed: dict[IntentId, Intent] = {}
 
     def load(self, account: AccountId) -> Ledger:
-        return self._ledgers.get(account) or Ledger(account=account)
+        return self._ledgers.get(account) or self._ledgers.setdefault(account, Ledger(account=account))
 
     def save(self, ledger: Ledger) -> Ledger:
         with self._lock:
@@ -177,29 +180,34 @@ class MemoryAlertOutbox:
     def __init__(self) -> None:
         self._lock = Lock()
         self._incidents: dict[str, Incident] = {}
-        self._by_subject: dict[str, list[str]] = {}
-        self._watched: dict[str, None] = {}
+        self._by_subject: dict[str, list[Incident]] = {}
+        self._places: dict[str, int] = {}
+        self._watched: dict[str, Incident] = {}
         self._disabled: dict[Channel, datetime] = {}
 
     def open_incidents(self, incident_key: str) -> Sequence[Incident]:
-        return [self._incidents[key] for key in self._by_subject.get(incident_key, ())]
+        return self._by_subject.get(incident_key, [])[-_RECENT:]
 
     def unsettled(self) -> Sequence[Incident]:
-        return [self._incidents[key] for key in self._watched]
+        return list(self._watched.values())
 
     def put(self, incident: Incident) -> Incident:
         with self._lock:
-            stored = self._incidents.get(incident.key)
+            key = incident.key
+            stored = self._incidents.get(key)
             if (stored.version if stored else 0) != incident.version:
-                raise Conflict(f"incident {incident.key}: version {incident.version} is no longer the newest")
-            saved = replace(incident, version=incident.version + 1)
+                raise Conflict(f"incident {key}: version {incident.version} is no longer the newest")
+            saved = self._incidents[key] = replace(incident, version=incident.version + 1)
+            in_subject = self._by_subject.setdefault(incident.alert.incident_key, [])
             if stored is None:
-                self._by_subject.setdefault(incident.alert.incident_key, []).append(incident.key)
-            self._incidents[incident.key] = saved
-            if saved.needs_watching:
-                self._watched[saved.key] = None
+                self._places[key] = len(in_subject)
+                in_subject.append(saved)
             else:
-                self._watched.pop(saved.key, None)
+                in_subject[self._places[key]] = saved
+            if saved.needs_watching:
+                self._watched[key] = saved
+            else:
+                self._watched.pop(key, None)
         return saved
 
     def disabled_until(self, channel: Channel) -> datetime | None:

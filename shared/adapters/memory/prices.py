@@ -7,19 +7,21 @@ the close the stamps stand at the close.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 from shared.domain.assets import Symbol
 from shared.domain.bars import Bar
 from shared.domain.errors import InvalidValue
 from shared.domain.money import ONE, require_fraction
+from shared.domain.moves import Bounds
 from shared.domain.quotes import JudgedQuote, Quote
 from shared.domain.session import TradingDay
 from shared.domain.times import Tick, require_utc
@@ -30,7 +32,11 @@ HALF_SPREAD: Final = Decimal("0.00025")
 FEED: Final = "bars"
 
 _KEPT: Final = timedelta(days=2)
+_BOUNDS_SERVE: Final = timedelta(minutes=30)
+"""Bounds only widen, so they are made anew after this."""
 _at = attrgetter("at")
+_quote = cast(Callable[[Iterable[object]], Quote], partial(tuple.__new__, Quote))
+"""Makes a Quote of its fields without the keyword machinery: half the cost, once per symbol and tick."""
 
 
 class BarFeed:
@@ -63,12 +69,12 @@ class BarFeed:
         if self._now is not None and now < self._now:
             raise InvalidValue("now", now, f"a time not before {self._now}")
         self._now = require_utc("now", now)
-        first, self._next = self._next, bisect_right(self._ends, now, lo=self._next)
         known: list[Bar] = []
-        for end in self._ends[first : self._next]:
-            batch = self._batches[end]
+        while self._next < len(self._ends) and self._ends[self._next] <= now:
+            batch = self._batches[self._ends[self._next]]
             self._known.update(batch)
             known.extend(batch.values())
+            self._next += 1
         return known
 
     @property
@@ -91,7 +97,7 @@ class BarFeed:
                 continue
             end, close = bar.end, bar.close
             quoted_at = live if end > opens else end
-            quote = Quote(symbol, close * bid_factor, close * ask_factor, close, quoted_at, end, FEED)
+            quote = _quote((symbol, close * bid_factor, close * ask_factor, close, quoted_at, end, FEED))
             if symbol in recorded:
                 quote = recorded[symbol].over(quote, day, now)
             answers[symbol] = quote
@@ -138,22 +144,15 @@ class MemoryPriceStore:
     def __init__(self, keep: timedelta = _KEPT) -> None:
         self._keep = keep
         self._minutes: list[Minute] = []
+        self._bounds: dict[Symbol, Bounds] = {}
+        self._bounded_since: datetime | None = None
 
     def put_minute(self, tick: Tick, quotes: Mapping[Symbol, JudgedQuote]) -> bool:
-        at = tick.scheduled
-        minutes = self._minutes
-        minute = Minute(at, MappingProxyType(dict(quotes)))
-        if not minutes or at > minutes[-1].at:
-            minutes.append(minute)
-            del minutes[: bisect_left(minutes, at - self._keep, key=_at)]
-            return True
-        if at < minutes[-1].at - self._keep:
-            return False
-        place = bisect_left(minutes, at, key=_at)
-        if minutes[place].at == at:
-            return False
-        insort(minutes, minute, key=_at)
-        return True
+        minute = Minute(tick.scheduled, MappingProxyType(dict(quotes)))
+        stored = self._insert(minute)
+        if stored:
+            self._widen(minute)
+        return stored
 
     def latest(self) -> Minute | None:
         return self._minutes[-1] if self._minutes else None
@@ -161,6 +160,44 @@ class MemoryPriceStore:
     def window(self, since: datetime, before: datetime) -> Sequence[Minute]:
         minutes = self._minutes
         return minutes[bisect_left(minutes, since, key=_at) : bisect_left(minutes, before, key=_at)]
+
+    def bounds(self, since: datetime, before: datetime) -> Mapping[Symbol, Bounds]:
+        """Bound every minute from `since` on; the same bounds serve later windows too, until they are made anew."""
+        reach = self._bounded_since
+        if reach is None or not reach <= since < reach + _BOUNDS_SERVE:
+            self._bounded_since, self._bounds = since, {}
+            for minute in self._minutes[bisect_left(self._minutes, since, key=_at) :]:
+                self._widen(minute)
+        return self._bounds
+
+    def _insert(self, minute: Minute) -> bool:
+        minutes, at = self._minutes, minute.at
+        if not minutes or at > minutes[-1].at:
+            minutes.append(minute)
+            if minutes[0].at < at - self._keep:
+                del minutes[: bisect_left(minutes, at - self._keep, key=_at)]
+            return True
+        if at < minutes[-1].at - self._keep:
+            return False
+        place = bisect_left(minutes, at, key=_at)
+        if minutes[place].at == at:
+            return False
+        minutes.insert(place, minute)
+        return True
+
+    def _widen(self, minute: Minute) -> None:
+        bounds = self._bounds
+        for symbol, quote in minute.quotes.items():
+            price = quote.price
+            if price is None:
+                continue
+            known = bounds.get(symbol)
+            if known is None:
+                bounds[symbol] = Bounds(price, price)
+            elif price < known.low:
+                bounds[symbol] = Bounds(price, known.high)
+            elif price > known.high:
+                bounds[symbol] = Bounds(known.low, price)
 
 
 class NoPrices:
