@@ -83,23 +83,23 @@ def _add_replay(commands: argparse._SubParsersAction[_Parser]) -> None:
         "Without --bars it replays the synthetic crash day that comes with Hearthwatch.",
     )
     command.add_argument(
-        "--bars", type=Path, help="a bars file (csv or csv.gz: ts,open,high,low,close,volume) or folder"
+        "--bars", type=_path, help="a bars file (csv or csv.gz: ts,open,high,low,close,volume) or folder"
     )
     command.add_argument("--symbols", type=_names, metavar="TSLA,NVDA", help="only these symbols (default: all there)")
     command.add_argument("--from", dest="first", type=_day, metavar="YYYY-MM-DD", help="first day, New York")
     command.add_argument("--to", dest="last", type=_day, metavar="YYYY-MM-DD", help="last day, New York, included")
     command.add_argument(
-        "--portfolio", type=Path, help="JSON with cash and positions (default: $100,000, no positions)"
+        "--portfolio", type=_path, help="JSON with cash and positions (default: $100,000, no positions)"
     )
     command.add_argument(
-        "--actions", type=Path, help="splits and dividends (default: corporate_actions.csv beside the bars)"
+        "--actions", type=_path, help="splits and dividends (default: corporate_actions.csv beside the bars)"
     )
     command.add_argument("--quotes", action="store_true", help="use recorded quotes from <symbol>_quotes files")
     command.add_argument(
-        "--report", type=Path, default=OUTPUT / "report.json", help="where the report goes (%(default)s)"
+        "--report", type=_path, default=OUTPUT / "report.json", help="where the report goes (%(default)s)"
     )
     command.add_argument(
-        "--journal", type=Path, default=OUTPUT / "journal.jsonl", help="where the journal goes (%(default)s)"
+        "--journal", type=_path, default=OUTPUT / "journal.jsonl", help="where the journal goes (%(default)s)"
     )
     command.set_defaults(run=_replay)
 
@@ -131,7 +131,7 @@ def _add_verify(commands: argparse._SubParsersAction[_Parser]) -> None:
         description="Check that a journal was not changed: names the first entry that was altered, dropped or moved.",
     )
     command.add_argument(
-        "--journal", type=Path, default=OUTPUT / "journal.jsonl", help="the journal file (%(default)s)"
+        "--journal", type=_path, default=OUTPUT / "journal.jsonl", help="the journal file (%(default)s)"
     )
     command.add_argument(
         "--root",
@@ -286,6 +286,11 @@ def _progress(console: Console) -> Progress:
         transient=True,
         disable=not console.is_terminal,
     )
+
+
+def _path(text: str) -> Path:
+    """Take a leading ~ for the home folder, which not every shell does behind an equals sign."""
+    return Path(text).expanduser()
 
 
 def _day(text: str) -> date:
