@@ -59,3 +59,12 @@ def reference_data() -> ReferenceData:
 def pytest_report_header(config: pytest.Config) -> str:
     root = find_reference_data().root
     return f"reference data: {'the samples in tests/samples' if root is None else root}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much the simulation tried, whichever workers it ran on."""
+    reports = [r for outcome in ("passed", "failed") for r in terminalreporter.getreports(outcome)]
+    runs = [value for report in reports for name, value in report.user_properties if name == "simulated"]
+    if runs:
+        seeds, calls, faults = (sum(column) for column in zip(*runs, strict=True))
+        terminalreporter.write_line(f"simulation: {seeds:,} new seeds, {calls:,} port calls, {faults:,} faults struck")

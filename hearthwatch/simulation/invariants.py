@@ -72,6 +72,7 @@ class Checks:
         self._terminal: dict[IntentId, IntentState] = {}
         self._equities: list[tuple[datetime, Decimal]] = []
         self._under_way: Counter[IntentId] = Counter()
+        self._weighed: set[IntentId] = set()
         self._bought_for: dict[str, IntentId] = {}
         self._executor: tuple[str, datetime] | None = None
 
@@ -145,6 +146,7 @@ class Checks:
             before = self._terminal.setdefault(intent.id, intent.state)
             if before is not intent.state:
                 self.fail(Violation(5, f"{intent.id} was {before} and is {intent.state}"))
+        self._prepared_inside_limits(ledger)
         for intent in (*ledger.open.values(), *ledger.finished.values()):
             if intent.sends > MAX_SENDS:
                 self.fail(Violation(1, f"{intent.id} was sent {intent.sends} times"))
@@ -168,8 +170,7 @@ class Checks:
             self.fail(Violation(5, f"{request.symbol} {request.side} was sent without a record of it in the journal"))
 
     def _inside_limits(self, request: PlaceOrder) -> None:
-        exchange, limits = self.world.exchange, self.rules.limits
-        equity = max(figure for at, figure in self._equities if at >= self.world.clock.now() - KNOWN_FOR)
+        exchange = self.world.exchange
         value: dict[Symbol, Decimal] = {}
         for held in exchange.positions():
             value[held.symbol] = held.quantity * self._lowest(held.symbol)
@@ -177,15 +178,36 @@ class Checks:
             if order.side is Side.BUY:
                 price = order.limit_price or self._lowest(order.symbol)
                 value[order.symbol] = value.get(order.symbol, ZERO) + (order.quantity - order.filled_quantity) * price
-        if value[request.symbol] > limits.per_symbol * equity * SLACK:
-            self.fail(Violation(2, f"{request.symbol} would be {plain(value[request.symbol])} of {plain(equity)}"))
-        if sum(value.values()) > limits.total * equity * SLACK:
-            self.fail(Violation(2, f"positions would be {plain(sum(value.values(), ZERO))} of {plain(equity)}"))
+        self._compare_with_limits({request.symbol: value[request.symbol]}, sum(value.values(), ZERO))
+
+    def _compare_with_limits(self, joining: Mapping[Symbol, Decimal], total: Decimal) -> None:
+        limits = self.rules.limits
+        equity = max(figure for at, figure in self._equities if at >= self.world.clock.now() - KNOWN_FOR)
+        for symbol, value in joining.items():
+            if value > limits.per_symbol * equity * SLACK:
+                self.fail(Violation(2, f"{symbol} would be {plain(value)} of {plain(equity)}"))
+        if total > limits.total * equity * SLACK:
+            self.fail(Violation(2, f"positions would be {plain(total)} of {plain(equity)}"))
 
     def _lowest(self, symbol: Symbol) -> Decimal:
         """Give the lowest price the gate may have seen: a price that rose since breaks no limit."""
         since = self.world.clock.now() - SEEN_WITHIN
         return min((price for at, price in self._prices.get(symbol, []) if at >= since), default=ZERO)
+
+    def _prepared_inside_limits(self, ledger: Ledger) -> None:
+        """Add up what is held and what open entries may still cost, whenever an entry joins them."""
+        entries = [intent for intent in ledger.open.values() if intent.is_entry]
+        joined = {intent.id for intent in entries if intent.state is IntentState.PREPARED} - self._weighed
+        self._weighed |= joined
+        if not joined:
+            return
+        value = {held.symbol: held.quantity * self._lowest(held.symbol) for held in self.world.exchange.positions()}
+        for intent in entries:
+            order = self.world.exchange.order_by_client_id(intent.id)
+            rest = intent.quantity - (order.filled_quantity if order else ZERO)
+            value[intent.symbol] = value.get(intent.symbol, ZERO) + rest * intent.worst_price
+        joining = [intent.symbol for intent in entries if intent.id in joined]
+        self._compare_with_limits({symbol: value[symbol] for symbol in joining}, sum(value.values(), ZERO))
 
     def _inside_pace(self, request: PlaceOrder) -> None:
         """Count a symbol's entries; a run is shorter than the hour they are counted in (fault 46)."""
@@ -336,12 +358,14 @@ class Checks:
         for incident in self.world.outbox.every():
             self._delivered(incident.alert, incident.deliveries)
             if incident.recovery is not None:
+                if incident.recovery.at < incident.alert.at:
+                    raise Violation(6, f"{incident.key} was ended by {incident.recovery.id}, which is older")
                 self._delivered(incident.recovery, incident.recovery_deliveries)
+        known = {key for i in self.world.outbox.every() for key in (i.alert.id, *i.seen)}
         for alert in self._raised:
             if alert.id in dead or alert.recovers:
                 continue
-            incidents = self.world.outbox.open_incidents(alert.incident_key)
-            if not any(alert.id == i.alert.id or alert.id in i.seen for i in incidents):
+            if alert.id not in known:
                 raise Violation(6, f"{alert.id} is neither told nor counted nor dead-lettered")
 
     def _delivered(self, alert: Alert, deliveries: Mapping[Channel, Delivery]) -> None:

@@ -45,6 +45,7 @@ STILL_MINUTES: Final = 3
 CASH: Final = Decimal(10_000)
 _AFTER_THE_TICKS: Final = timedelta(seconds=3)
 """Decisions arrive after the scheduled events of their minute, unless those are late."""
+_WITHIN_THE_MINUTE: Final = 28
 _ALERT_RETRY: Final = timedelta(seconds=30)
 _ALERT_RECEIVES: Final = 5
 
@@ -54,7 +55,8 @@ class Scenario:
     """What a run is made of; the same scenario gives the same run, byte for byte.
 
     `muted` faults do not strike, `crash_at` kills the invocation at one port call, `hazards` overrides the mixture
-    that the seed would draw, and `shuffle` delivers the scheduled events of the same world at other moments.
+    that the seed would draw. With `echo` everything is delivered twice: a tick up to so many seconds after its first
+    time, a decision within its minute (later it is judged anew), and a run that names no tick at once.
     """
 
     seed: int
@@ -62,7 +64,7 @@ class Scenario:
     hazards: Hazards | None = None
     muted: frozenset[int] = frozenset()
     crash_at: tuple[int, Fault] | None = None
-    shuffle: int = 0
+    echo: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,7 +105,8 @@ class _Run:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.random = _random("world", scenario.seed)
-        self.deliveries = _random("deliveries", scenario.seed, scenario.shuffle)
+        self.deliveries = _random("deliveries", scenario.seed)
+        self.echoes = _random("echoes", scenario.seed)
         self.hazards = scenario.hazards or Hazards.drawn(self.random)
         self.total = scenario.minutes + CALM_MINUTES
         self.day, self.start = _session(self.random, self.total)
@@ -174,8 +177,8 @@ class _Run:
 
     def _plan(self, tick: Tick, minute: int) -> None:
         use_cases = self.use_cases
-        self._deliver("poll", tick, lambda: use_cases.poll_prices(tick))
-        self._deliver("risk", tick, lambda: use_cases.check_risk(tick))
+        self._deliver("poll", tick, lambda: use_cases.poll_prices(tick), echo=self.scenario.echo)
+        self._deliver("risk", tick, lambda: use_cases.check_risk(tick), echo=self.scenario.echo)
         self._deliver("reconcile", tick, use_cases.reconcile_orders)
         self._deliver("sweep", tick, use_cases.route_alerts.sweep)
         self._deliver("place", tick, self._place)
@@ -186,9 +189,14 @@ class _Run:
         if self.hazards.by_hand and minute == self.scenario.minutes // 3:
             self.scheduler.at(tick.scheduled + self._within(60), self._trade_by_hand)
 
-    def _deliver(self, name: str, tick: Tick, call: Callable[[], object]) -> None:
-        for delay in self._delays():
+    def _deliver(self, name: str, tick: Tick, call: Callable[[], object], *, echo: float | None = 0) -> None:
+        for delay in self._echoed(self._delays(), echo):
             self.scheduler.at(tick.scheduled + delay, lambda: self._invoke(f"{name} {tick.scheduled:%H:%M}", call))
+
+    def _echoed(self, delays: list[timedelta], within: float | None) -> list[timedelta]:
+        if self.scenario.echo is None or within is None:
+            return delays
+        return delays + [delay + timedelta(seconds=self.echoes.uniform(0, within)) for delay in delays]
 
     def _delays(self) -> list[timedelta]:
         """Draw when a scheduled event arrives: usually once and soon, sometimes late, twice or not at all.
@@ -261,11 +269,11 @@ class _Run:
                 cycle=CycleId(f"{symbol} {tick.id}"),
                 text="proposed by the simulation",
             )
-            first = tick.scheduled + _AFTER_THE_TICKS + self._within(25)
+            first = tick.scheduled + _AFTER_THE_TICKS + self._within(_WITHIN_THE_MINUTE)
             again = timedelta(seconds=self.deliveries.uniform(0, self.deliveries.choice((30, 300))))
-            self._plan_entry(proposal, first)
-            if self.deliveries.random() < self.hazards.duplicate:
-                self._plan_entry(proposal, first + again)
+            delays = [timedelta(0), *([again] if self.deliveries.random() < self.hazards.duplicate else [])]
+            for delay in self._echoed(delays, min(self.scenario.echo or 0, _WITHIN_THE_MINUTE)):
+                self._plan_entry(proposal, first + delay)
 
     def _plan_entry(self, proposal: ProposeEntry, when: datetime) -> None:
         self.scheduler.at(when, lambda: self._invoke("entry", lambda: self.use_cases.prepare_entry(proposal)))

@@ -230,10 +230,11 @@ class Incident:
     def takes(self, alert: Alert) -> bool:
         """Say whether an alert falls into this incident: raised in its window, or its recovery.
 
-        After the recovery only what was taken before is taken: a redelivery must not open the incident again.
+        After the recovery only what was taken before is taken: a redelivery must not open the incident again. A
+        recovery delivered late ends nothing that began after it.
         """
         if alert.recovers:
-            return self.recovery is None or self.recovery.id == alert.id
+            return self.recovery.id == alert.id if self.recovery is not None else alert.at >= self.opened_at
         return alert.at < self.window_ends and (self.recovery is None or self._knows(alert))
 
     def with_repeat(self, alert: Alert) -> Incident:

@@ -445,12 +445,17 @@ def _difference_alert(difference: Difference) -> Alert:
 def _first_differences(ours: Mapping[Symbol, Position], facts: BrokerFacts) -> list[Difference]:
     """Compare the book with the first facts: an empty one adopts what is there, one with positions must agree.
 
-    Either before the fills of our first orders or after them, because a pass that died may have taken them over.
+    Up to the fills of our first orders, of which a pass that died may have taken over a part.
     """
-    after = replace(facts, quantities={symbol: p.quantity for symbol, p in ours.items()} or facts.quantities)
-    before = replace(after, fills={}, cash=facts.cash - sum((f.dollars for f in facts.fills.values()), ZERO))
-    stays = {difference.subject for difference in unexplained(before, facts)}
-    return [difference for difference in unexplained(after, facts) if difference.subject in stays]
+    known = {symbol: position.quantity for symbol, position in ours.items()} or facts.quantities
+    return [d for d in unexplained(replace(facts, quantities=known), facts) if not _explained_by_fills(d, facts)]
+
+
+def _explained_by_fills(difference: Difference, facts: BrokerFacts) -> bool:
+    """Say whether the book stands somewhere between the broker's quantity now and that before our fills."""
+    shares = sum((f.shares for f in facts.fills.values() if f.symbol == difference.subject), ZERO)
+    low, high = sorted((difference.found, difference.found - shares))
+    return low <= difference.expected <= high
 
 
 def _version(facts: BrokerFacts | None) -> int:
