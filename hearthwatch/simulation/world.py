@@ -46,6 +46,7 @@ CASH: Final = Decimal(10_000)
 _AFTER_THE_TICKS: Final = timedelta(seconds=3)
 """Decisions arrive after the scheduled events of their minute, unless those are late."""
 _WITHIN_THE_MINUTE: Final = 28
+"""Seconds over which they spread, and within which one comes again: both times before the next tick."""
 _ALERT_RETRY: Final = timedelta(seconds=30)
 _ALERT_RECEIVES: Final = 5
 
@@ -177,8 +178,8 @@ class _Run:
 
     def _plan(self, tick: Tick, minute: int) -> None:
         use_cases = self.use_cases
-        self._deliver("poll", tick, lambda: use_cases.poll_prices(tick), echo=self.scenario.echo)
-        self._deliver("risk", tick, lambda: use_cases.check_risk(tick), echo=self.scenario.echo)
+        self._deliver("poll", tick, lambda: use_cases.poll_prices(tick), echo=self.scenario.echo or 0)
+        self._deliver("risk", tick, lambda: use_cases.check_risk(tick), echo=self.scenario.echo or 0)
         self._deliver("reconcile", tick, use_cases.reconcile_orders)
         self._deliver("sweep", tick, use_cases.route_alerts.sweep)
         self._deliver("place", tick, self._place)
@@ -189,12 +190,12 @@ class _Run:
         if self.hazards.by_hand and minute == self.scenario.minutes // 3:
             self.scheduler.at(tick.scheduled + self._within(60), self._trade_by_hand)
 
-    def _deliver(self, name: str, tick: Tick, call: Callable[[], object], *, echo: float | None = 0) -> None:
+    def _deliver(self, name: str, tick: Tick, call: Callable[[], object], *, echo: float = 0) -> None:
         for delay in self._echoed(self._delays(), echo):
             self.scheduler.at(tick.scheduled + delay, lambda: self._invoke(f"{name} {tick.scheduled:%H:%M}", call))
 
-    def _echoed(self, delays: list[timedelta], within: float | None) -> list[timedelta]:
-        if self.scenario.echo is None or within is None:
+    def _echoed(self, delays: list[timedelta], within: float) -> list[timedelta]:
+        if self.scenario.echo is None:
             return delays
         return delays + [delay + timedelta(seconds=self.echoes.uniform(0, within)) for delay in delays]
 

@@ -141,7 +141,7 @@ def _over_a_split(calendar: LibraryCalendar) -> Iterator[tuple[str, str]]:
         quotes += [*_quotes(early, 5, day, rng), *_quotes_of(regular)]
     yield "AAPL_split_2014-06.csv.gz", _table(HEADER, lines)
     yield "AAPL_split_2014-06_quotes.csv.gz", _table(QUOTES, quotes)
-    yield "corporate_actions.csv", ACTIONS + "AAPL,2014-06-09,split,7,\n"
+    yield "corporate_actions.csv", ACTIONS + "AAPL,2014-06-09,split,7.0,\n"
 
 
 def _quotes(script: Script, bars: int, day: TradingDay, rng: random.Random) -> list[str]:

@@ -36,12 +36,13 @@ def found(planted: None) -> Campaign:
     return campaign
 
 
-def test_a_trace_shrinks_to_the_fault_it_needs(found: Campaign) -> None:
+def test_a_trace_shrinks_to_the_faults_it_needs(found: Campaign) -> None:
     assert found.failed is not None
     small = shrink(found.failed)
     assert str(small.violation).endswith("was sent without a record of it in the journal")
-    assert [struck.where for struck in small.struck] == ["journal.put"] or len(small.struck) <= 2
-    assert len(small.struck) < len(found.failed.struck)
+    assert len(found.failed.struck) > 10
+    assert len(small.struck) <= 2
+    assert {struck.where for struck in small.struck} <= {"journal.head", "journal.put"}
     assert small.scenario.minutes <= found.failed.scenario.minutes
 
 
