@@ -44,7 +44,7 @@ def main(words: Sequence[str]) -> int:
     if survived:
         print(f"not noticed: {', '.join(survived)}")
     elif not broken:
-        print(f"{len(trials)} mutants, each one noticed")
+        print(f"mutants: {len(trials)}, each one noticed")
     return UNUSABLE if broken else SURVIVED if survived else OK
 
 

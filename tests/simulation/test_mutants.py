@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.mutants import __main__ as runner
 from tests.mutants.mutant import PROJECT, Edit, Mutant, PatchDoesNotFit, check_fit, put_in
 from tests.mutants.table import MUTANTS, REQUIRED
-from tests.mutants.trial import try_mutant
+from tests.mutants.trial import BrokenMutant, try_mutant
 
 SEEDS = 300
 
@@ -59,3 +61,45 @@ def test_edits_of_one_file_build_on_each_other(tmp_path: Path) -> None:
     edits = (Edit("room.py", "one", "two"), Edit("room.py", "two", "three"))
     put_in(Mutant(name="both", breaks="a promise", edits=edits), tmp_path)
     assert (tmp_path / "room.py").read_text(encoding="utf-8") == "three"
+
+
+HARMLESS = Mutant(
+    name="harmless",
+    breaks="nothing",
+    edits=(Edit("shared/domain/ledger.py", "The order ledger: every", "The ledger of orders: every"),),
+)
+OUTDATED = Mutant(name="outdated", breaks="a promise", edits=(Edit("shared/domain/ledger.py", "no such text", ""),))
+BAD_CODE = Mutant(
+    name="bad code",
+    breaks="a promise",
+    edits=(Edit("shared/use_cases/place_orders.py", "if self._is_quiet(ledger):", "if no_such_name:"),),
+)
+
+
+def test_bad_code_is_no_kill() -> None:
+    with pytest.raises(BrokenMutant, match="NameError"):
+        try_mutant(BAD_CODE, 5)
+
+
+@pytest.mark.parametrize(
+    ("mutants", "words", "code", "told"),
+    [
+        ((REQUIRED[0],), [], 0, "mutants: 1, each one noticed"),
+        ((HARMLESS, REQUIRED[0]), [], 1, "not noticed: harmless"),
+        ((OUTDATED,), [], 2, "the patch no longer fits: shared/domain/ledger.py holds it 0 times"),
+        ((HARMLESS,), ["--only", "nobody"], 2, "no such mutant: nobody"),
+        ((HARMLESS,), ["--list"], 0, "harmless"),
+    ],
+)
+def test_the_runner_says_what_was_noticed_and_exits_accordingly(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    mutants: Sequence[Mutant],
+    words: Sequence[str],
+    code: int,
+    told: str,
+) -> None:
+    monkeypatch.setattr(runner, "MUTANTS", mutants)
+    assert runner.main(["--seeds", "5", *words]) == code
+    captured = capsys.readouterr()
+    assert told in captured.out + captured.err
