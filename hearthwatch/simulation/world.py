@@ -268,6 +268,7 @@ class _Run:
                 quantity=quantity,
                 reason=Reason.ENTRY,
                 cycle=CycleId(f"{symbol} {tick.id}"),
+                decided_at=tick.scheduled,
                 text="proposed by the simulation",
             )
             first = tick.scheduled + _AFTER_THE_TICKS + self._within(_WITHIN_THE_MINUTE)

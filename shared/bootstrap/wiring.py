@@ -177,6 +177,7 @@ def wire(ports: Ports, account: AccountId, rules: Rules) -> UseCases:
             record=record,
             fractional=rules.fractional,
             asset_classes=rules.asset_classes,
+            good_for=rules.executor.entry_good_for,
         ),
         place_orders=PlaceOrders(
             account=account,

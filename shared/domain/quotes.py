@@ -218,6 +218,20 @@ def judge_quote(
     return sound or _judge_in_doubt(symbol, quote, doubts_of(quote, now, limits), second, previous, now, limits)
 
 
+def judge_unremembered(
+    symbol: Symbol, quote: Quote | None, second: Quote | None, now: datetime, limits: FreshnessLimits
+) -> JudgedQuote:
+    """Judge without the memory of a last good price: only what both providers agree on counts.
+
+    A jump cannot be told from a fall then, so one provider's word alone leaves the symbol blind for this tick.
+    """
+    judged = judge_quote(symbol, quote, second, None, now, limits)
+    valid = not doubts_of(quote, now, limits) - {Doubt.WIDE_SPREAD}
+    if valid and _last_is_usable(second, doubts_of(second, now, limits)) and Doubt.DISPUTED not in judged.doubts:
+        return judged
+    return _blind(symbol, judged.doubts | {Doubt.UNCONFIRMED}, None, now)
+
+
 def _judge_in_doubt(
     symbol: Symbol,
     quote: Quote | None,

@@ -28,7 +28,7 @@ from shared.ports.broker import ExchangeCalendar
 from shared.ports.clock import Clock
 from shared.ports.messages import AlertQueue, Doorbell
 from shared.ports.metrics import Metrics
-from shared.ports.prices import Minute, PriceStore
+from shared.ports.prices import PriceStore
 from shared.use_cases.judge_quotes import JudgeQuotes
 from shared.use_cases.poll_prices import session_of
 from shared.use_cases.record_fact import RecordFact
@@ -127,21 +127,18 @@ class CheckRisk:
 
     def _quotes(self, tick: Tick, held: Sequence[Position], day: TradingDay) -> Mapping[Symbol, JudgedQuote]:
         """Take the stored minute when it is this tick's and fresh; otherwise quote the held symbols now (fault 2)."""
-        minute = self._latest()
+        symbols = [position.symbol for position in held]
+        try:
+            minute = self.prices.latest()
+        except TryAgain as error:
+            log.warning("stored prices unreadable", extra={"problem": str(error)})
+            return self.judge.unremembered(symbols)
         now = self.clock.now()
         if minute is not None and minute.at >= tick.scheduled and now - minute.at <= LATE_AFTER:
             return minute.quotes
-        symbols = [position.symbol for position in held]
         if not symbols:
             return minute.quotes if minute is not None else {}
         return self.judge(symbols, self.judge.carried_over(symbols, minute, day.date))
-
-    def _latest(self) -> Minute | None:
-        try:
-            return self.prices.latest()
-        except TryAgain as error:
-            log.warning("stored prices unreadable", extra={"problem": str(error)})
-            return None
 
     def _raised(self, position: Position, price: Decimal) -> Position:
         """Keep a new high since entry; when the write loses, the next tick raises it."""

@@ -16,6 +16,7 @@ from shared.domain.quotes import (
     Quote,
     judge_quote,
     judge_sound,
+    judge_unremembered,
     needs_second_source,
     rebase,
 )
@@ -57,6 +58,12 @@ class JudgeQuotes:
             s: sound.get(s) or judge_quote(s, quotes.get(s), second.get(s), memory.get(s), later, limits)
             for s in symbols
         }
+
+    def unremembered(self, symbols: Sequence[Symbol]) -> dict[Symbol, JudgedQuote]:
+        """Judge the symbols while the stored prices cannot be read: both providers are asked, and must agree."""
+        quotes, second = _ask(self.primary, symbols, "primary"), _ask(self.backup, symbols, "backup")
+        now = self.clock.now()
+        return {s: judge_unremembered(s, quotes.get(s), second.get(s), now, self.limits) for s in symbols}
 
     def carried_over(self, symbols: Sequence[Symbol], previous: Minute | None, today: date) -> Memory:
         """Take the last judged quotes, carried over any split or dividend that went ex since (PRC-06)."""

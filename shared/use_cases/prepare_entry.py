@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -16,7 +16,7 @@ from shared.domain.ledger import Ledger
 from shared.domain.money import ZERO, require_positive
 from shared.domain.positions import WATCH, Strategy
 from shared.domain.quotes import JudgedQuote
-from shared.domain.times import iso
+from shared.domain.times import iso, require_utc
 from shared.ports.book import Ledgers
 from shared.ports.clock import Clock
 from shared.ports.messages import AlertQueue, Doorbell
@@ -30,17 +30,22 @@ _TRIES: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposeEntry:
-    """A wish to buy `quantity` shares; `cycle` names the decision, and one decision gives at most one order."""
+    """A wish to buy `quantity` shares, decided at `decided_at` by the decision that `cycle` names.
+
+    One decision gives at most one order, and none once it is old.
+    """
 
     symbol: Symbol
     quantity: Decimal
     reason: Reason
     cycle: CycleId
+    decided_at: datetime
     text: str
     strategy: Strategy = WATCH
 
     def __post_init__(self) -> None:
         require_positive("quantity", self.quantity)
+        require_utc("decided_at", self.decided_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +74,7 @@ class PrepareEntry:
     record: RecordFact
     fractional: FractionalSupport
     asset_classes: frozenset[AssetClass] = DEFAULT_ASSET_CLASSES
+    good_for: timedelta = timedelta(minutes=10)
 
     def __call__(self, proposal: ProposeEntry) -> EntryOutcome:
         """Store the intent or say why not; the same proposal again finds it stored.
@@ -76,6 +82,8 @@ class PrepareEntry:
         Raises InvalidValue for a symbol whose asset class is not traded, and Conflict when the ledger is contended.
         """
         admit_symbol(proposal.symbol, self.asset_classes)
+        if self.clock.now() - proposal.decided_at > self.good_for:
+            return EntryOutcome(intent=None, reasons=(f"decided at {iso(proposal.decided_at)}, too long ago",))
         session = self.session()
         purpose = Purpose(
             account=self.account,

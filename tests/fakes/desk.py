@@ -148,13 +148,20 @@ class Desk:
         assert intent is not None
         return intent
 
-    def enter(self, symbol: Symbol = TSLA, quantity: str = "10", cycle: str = "cycle-1") -> EntryOutcome:
+    def enter(
+        self,
+        symbol: Symbol = TSLA,
+        quantity: str = "10",
+        cycle: str = "cycle-1",
+        age: timedelta = timedelta(0),
+    ) -> EntryOutcome:
         return self.use.prepare_entry(
             ProposeEntry(
                 symbol=symbol,
                 quantity=Decimal(quantity),
                 reason=Reason.ENTRY,
                 cycle=CycleId(cycle),
+                decided_at=self.clock.now() - age,
                 text="a story",
             )
         )

@@ -23,6 +23,7 @@ from shared.domain.quotes import (
     is_wild,
     judge_quote,
     judge_sound,
+    judge_unremembered,
     needs_second_source,
     rebase,
 )
@@ -478,3 +479,27 @@ def test_no_single_tick_without_an_agreeing_backup_moves_the_price_by_more_than_
 def test_judging_is_repeatable(sight: Sight, good: Decimal, suspect: Decimal) -> None:
     before = judge(quoted())._replace(last_good=good, suspect=suspect)
     assert repr(judge(*sight, after=before)) == repr(judge(*sight, after=before))
+
+
+class TestWithoutMemory:
+    """The stored prices cannot be read, so a jump cannot be told from a fall."""
+
+    def test_what_both_providers_agree_on_counts(self) -> None:
+        told = judge_unremembered(TSLA, quoted(last="40"), from_backup("40.10"), NOW, FreshnessLimits())
+        assert told.price == Decimal("40")
+
+    @pytest.mark.parametrize(
+        ("primary", "second"),
+        [
+            (quoted(last="40"), None),
+            (quoted(last="40"), from_backup("100")),
+            (quoted(last="NaN"), from_backup("40")),
+            (None, from_backup("40")),
+            (None, None),
+        ],
+        ids=["backup silent", "they disagree", "primary invalid", "primary silent", "both silent"],
+    )
+    def test_one_provider_s_word_alone_leaves_the_symbol_blind(
+        self, primary: Quote | None, second: Quote | None
+    ) -> None:
+        assert judge_unremembered(TSLA, primary, second, NOW, FreshnessLimits()).is_blind

@@ -150,12 +150,15 @@ def test_a_late_tick_judges_a_fresh_quote_not_the_stored_one() -> None:
     assert [intent.evidence.price for intent in report.prepared] == [Decimal(94)]
 
 
-def test_unreadable_stored_prices_are_replaced_by_a_quote_of_the_moment() -> None:
+@pytest.mark.parametrize(("second", "exits"), [("94.10", 1), ("100", 0), (None, 0)])
+def test_unreadable_stored_prices_are_replaced_by_what_both_providers_agree_on(second: str | None, exits: int) -> None:
     desk = Desk(PROTECTED)
     desk.faults.fail("prices.latest", DOWN)
     desk.wait()
     desk.set_price(TSLA, "94")
-    assert len(check(desk).prepared) == 1
+    if second is not None:
+        desk.backup.set(TSLA, second)
+    assert len(check(desk).prepared) == exits
 
 
 def test_with_the_primary_dead_the_backup_sells_and_the_alert_says_so() -> None:

@@ -266,3 +266,10 @@ def test_a_lost_answer_leaves_one_intent_that_the_next_try_finds() -> None:
 
 def test_an_intent_prepared_is_dated_now() -> None:
     assert Desk().entry().created_at == START
+
+
+@pytest.mark.parametrize(("minutes", "passes"), [(10, True), (11, False)])
+def test_a_decision_delivered_long_after_it_was_taken_buys_nothing(minutes: int, passes: bool) -> None:
+    outcome = Desk().enter(TSLA, age=timedelta(minutes=minutes))
+    assert (outcome.intent is not None) is passes
+    assert passes or "too long ago" in outcome.reasons[0]
