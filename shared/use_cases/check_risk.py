@@ -288,7 +288,7 @@ def _exit_intent(
 
 def _problem_alert(tick: Tick, now: datetime, problem: str) -> Alert:
     return Alert(
-        kind=AlertKind.SYSTEM_ERROR,
+        kind=AlertKind.EXIT_BLOCKED,
         severity=Severity.CRITICAL,
         subject="check_risk",
         at=now,

@@ -167,8 +167,11 @@ class _Run:
 
     def _problem(self, intent: Intent, error: Exception) -> None:
         self.report.problems.append(f"{intent.symbol} {intent.id}: {error}")
-        severity = Severity.WARNING if intent.is_entry else Severity.CRITICAL
-        self._tell(AlertKind.SYSTEM_ERROR, severity, f"order {intent.symbol}", str(error), intent.id)
+        if intent.is_entry:
+            self._tell(AlertKind.SYSTEM_ERROR, Severity.WARNING, f"order {intent.symbol}", str(error), intent.id)
+        else:
+            text = f"{intent.symbol}: the exit was not sent, trying again at the next tick: {error}"
+            self._tell(AlertKind.EXIT_BLOCKED, Severity.CRITICAL, intent.symbol, text, self._minute())
 
     # exits
 

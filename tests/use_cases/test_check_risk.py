@@ -210,7 +210,7 @@ def test_two_positions_are_told_apart_when_one_cannot_be_stored() -> None:
     report = fall(desk)
     assert [intent.symbol for intent in report.prepared] == [AAPL]
     assert [problem.split(":")[0] for problem in report.problems] == [TSLA]
-    assert AlertKind.SYSTEM_ERROR in desk.kinds()
+    assert AlertKind.EXIT_BLOCKED in desk.kinds()
 
 
 def test_a_ledger_that_changes_meanwhile_is_read_again() -> None:
