@@ -32,7 +32,7 @@ from shared.ports.prices import PriceStore
 from shared.use_cases.judge_quotes import JudgeQuotes
 from shared.use_cases.poll_prices import session_of
 from shared.use_cases.record_fact import RecordFact
-from shared.use_cases.tell import tell_quietly
+from shared.use_cases.tell import ring_quietly, tell_quietly
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class CheckRisk:
 
     def __call__(self, tick: Tick) -> RiskReport:
         """Judge all positions; one that fails is reported and does not keep the others from being judged."""
-        day = session_of(self.calendar, tick)
+        day = self._day(tick)
         if day is None:
             return RiskReport()
         held = self._adjusted(self.positions.all(), day)
@@ -102,6 +102,15 @@ class CheckRisk:
             tell_quietly(self.alerts, _problem_alert(tick, self.clock.now(), problem))
         state = self._publish_state(tick, quotes, day)
         return RiskReport(prepared=prepared, state=state, coverage=self._cover(held, quotes), problems=problems)
+
+    def _day(self, tick: Tick) -> TradingDay | None:
+        """Find the tick's session; without a calendar stops are judged all the same, and the exit waits for it."""
+        try:
+            return session_of(self.calendar, tick)
+        except TryAgain as error:
+            log.warning("exchange calendar unknown", extra={"problem": str(error)})
+            at = tick.scheduled
+            return TradingDay(date=at.date(), opens=at, closes=at + timedelta(minutes=1))
 
     def _adjusted(self, positions: Sequence[Position], day: TradingDay) -> list[Position]:
         """Apply splits and dividends that went ex since each position was last adjusted, once (PRC-06)."""
@@ -178,7 +187,7 @@ class CheckRisk:
                 self.ledgers.save(ledger.with_prepared(intent))
             except Conflict:
                 continue
-            self.doorbell.ring()
+            ring_quietly(self.doorbell)
             self._record_quietly(intent)
             return [intent]
         raise Conflict(f"the ledger stayed contended over {_TRIES} tries")

@@ -29,7 +29,7 @@ from shared.ports.messages import AlertQueue, Doorbell
 from shared.use_cases.check_risk import read_kill_switch
 from shared.use_cases.judge_session_now import JudgeSessionNow
 from shared.use_cases.record_fact import RecordFact
-from shared.use_cases.tell import tell_quietly
+from shared.use_cases.tell import ring_quietly, tell_quietly
 from shared.use_cases.weigh_entry import WeighEntry
 
 log = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ class _Run:
                 continue
             if self.x.clock.now() >= self.stop_at:
                 self.report.waiting.append(intent.id)
-                self.x.doorbell.ring()
+                ring_quietly(self.x.doorbell)
                 continue
             try:
                 step(intent.id)
@@ -162,7 +162,7 @@ class _Run:
         wait = min(error.retry_after, self.x.rules.longest_quiet)
         until = self.x.clock.now() + wait
         self._change(lambda ledger: ledger.quieted(until))
-        self.x.doorbell.ring(wait)
+        ring_quietly(self.x.doorbell, wait)
         self.report.problems.append(f"broker asks to wait {error.retry_after.total_seconds():g} s")
 
     def _problem(self, intent: Intent, error: Exception) -> None:
@@ -213,7 +213,7 @@ class _Run:
             return False
         if entry.state in AT_BROKER:
             self._cancel(entry.id)
-            self.x.doorbell.ring(self.x.rules.look_again)
+            ring_quietly(self.x.doorbell, self.x.rules.look_again)
             return True
         return False
 
@@ -296,7 +296,7 @@ class _Run:
         if self.x.clock.now() - now > self.x.rules.start_within:
             log.warning("claimed too long ago to send, handed back", extra={"intent": claim.id})
             self._change_intent(claim.id, lambda i: _unsent(i) if i.owner == self.owner else i)
-            self.x.doorbell.ring()
+            ring_quietly(self.x.doorbell)
             return
         self._submit(claim)
 
@@ -338,7 +338,7 @@ class _Run:
         except TryAgain as error:
             # certainly not taken: 429, or no connection was made
             self._change_intent(claim.id, _unsent)
-            self.x.doorbell.ring(self.x.rules.look_again)
+            ring_quietly(self.x.doorbell, self.x.rules.look_again)
             raise error
         else:
             self._accepted(claim, order)
@@ -361,7 +361,7 @@ class _Run:
         self._change_intent(claim.id, lambda i: _step(i, _S.UNKNOWN))
         text = f"{claim.symbol}: whether the broker has the {claim.side} order is unknown ({problem}); asking again"
         self._tell(AlertKind.ORDER_UNKNOWN, Severity.WARNING, claim.id, text, claim.id)
-        self.x.doorbell.ring(self.x.rules.look_again)
+        ring_quietly(self.x.doorbell, self.x.rules.look_again)
 
     def _find(self, claim: Intent) -> Order | None:
         try:

@@ -22,7 +22,7 @@ from shared.ports.clock import Clock
 from shared.ports.messages import AlertQueue, Doorbell
 from shared.use_cases.judge_session_now import JudgeSessionNow
 from shared.use_cases.record_fact import RecordFact
-from shared.use_cases.tell import tell_quietly
+from shared.use_cases.tell import ring_quietly, tell_quietly
 from shared.use_cases.weigh_entry import WeighEntry
 
 _TRIES: Final = 10
@@ -110,7 +110,7 @@ class PrepareEntry:
             except Conflict:
                 continue
             self.record("intent_prepared", intent.created_at, **intent.fields())
-            self.doorbell.ring()
+            ring_quietly(self.doorbell)
             return EntryOutcome(intent=intent, reasons=verdict.reasons)
         raise Conflict(f"the ledger stayed contended over {_TRIES} tries")
 

@@ -49,7 +49,7 @@ from shared.ports.clock import Clock
 from shared.ports.messages import AlertQueue, Doorbell
 from shared.use_cases.judge_quotes import known_actions
 from shared.use_cases.record_fact import RecordFact
-from shared.use_cases.tell import tell_quietly
+from shared.use_cases.tell import ring_quietly, tell_quietly
 
 log = logging.getLogger(__name__)
 
@@ -302,7 +302,7 @@ class ReconcileOrders:
         if intent.state is _S.SENT:
             return intent.moved_to(_S.UNKNOWN)
         if intent.sends < MAX_SENDS:
-            self.doorbell.ring()
+            ring_quietly(self.doorbell)
             return intent.moved_to(_S.PREPARED, note="the broker never received it")
         return intent.moved_to(_S.ABANDONED, note="sent twice, never received", closed_at=picture.at)
 

@@ -11,7 +11,7 @@ from shared.ports.book import Controls
 from shared.ports.clock import Clock
 from shared.ports.messages import AlertQueue, Doorbell
 from shared.use_cases.record_fact import RecordFact
-from shared.use_cases.tell import tell_quietly
+from shared.use_cases.tell import ring_quietly, tell_quietly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class SetKillSwitch:
         """Set (or clear) the switch for all entry orders; wakes the executor so that resting ones are canceled."""
         self.controls.set_kill_switch(KillSwitch(engaged=engaged, by=by, why=why))
         now = self.clock.now()
-        self.doorbell.ring()
+        ring_quietly(self.doorbell)
         word = "set" if engaged else "cleared"
         alert = Alert(
             kind=AlertKind.BREAKER,

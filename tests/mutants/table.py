@@ -242,7 +242,7 @@ SENDING: Final = (
             Edit(
                 _PLACE,
                 "            self._change_intent(claim.id, _unsent)\n"
-                "            self.x.doorbell.ring(self.x.rules.look_again)\n            raise error",
+                "            ring_quietly(self.x.doorbell, self.x.rules.look_again)\n            raise error",
                 '            self._reject(claim, str(error), "")\n            raise error',
             ),
         ),
@@ -823,8 +823,8 @@ TELLING: Final = (
             ),
             Edit(
                 _CHECK,
-                "            self.doorbell.ring()\n            self._record_quietly(intent)\n",
-                "            self.doorbell.ring()\n            tell_quietly(self.alerts, _stop_alert(intent))\n"
+                "            ring_quietly(self.doorbell)\n            self._record_quietly(intent)\n",
+                "            ring_quietly(self.doorbell)\n            tell_quietly(self.alerts, _stop_alert(intent))\n"
                 "            self._record_quietly(intent)\n",
             ),
         ),

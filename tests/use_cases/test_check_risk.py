@@ -404,3 +404,14 @@ def test_coverage_is_software_while_prices_are_good_and_none_while_blind() -> No
 
 def test_nothing_held_is_covered_by_nothing() -> None:
     assert check(Desk()).coverage == Coverage(Decimal(0), Decimal(0), Decimal(0))
+
+
+@pytest.mark.parametrize("port", ["calendar.days", "doorbell.ring", "actions.actions", "records.last"])
+def test_what_an_exit_does_not_need_cannot_hold_it_back(port: str) -> None:
+    desk = Desk(PROTECTED)
+    desk.wait()
+    desk.set_price(TSLA, "94")
+    desk.poll()
+    desk.faults.fail(port, DOWN)
+    report = check(desk)
+    assert (len(report.prepared), report.problems) == (1, [])
