@@ -21,7 +21,6 @@ class AlertKind(StrEnum):
     """The kinds of alert the code raises; others from outside are routed to every channel."""
 
     STOP_TRIGGERED = "stop_triggered"
-    ENTRY_PREPARED = "entry_prepared"
     ORDER_FILLED = "order_filled"
     ORDER_CLOSED_UNFILLED = "order_closed_unfilled"
     ORDER_REFUSED = "order_refused"
@@ -37,7 +36,6 @@ class AlertKind(StrEnum):
     PRICE_UNCONFIRMED = "price_unconfirmed"
     PRICE_DISPUTED = "price_disputed"
     SYMBOL_BLIND = "symbol_blind"
-    DATA_STALE = "data_stale"
     TICKS_MISSED = "ticks_missed"
     SESSION_UNSURE = "session_unsure"
     TRADING_STATE = "trading_state"
