@@ -1,6 +1,7 @@
 """The operator's commands: what they take, what they print, and how they exit.
 
-Exit codes: 0 done, 1 done and something is wrong (a broken chain, a failed simulation), 2 the input cannot be used.
+Exit codes: 0 done, 1 done and something is wrong (a broken chain, a failed simulation), 2 the input cannot be used,
+130 stopped by hand.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ HISTORY: Final = timedelta(days=35)
 SEEDS: Final = 200
 """New seeds of a simulation that was told neither a count nor a time."""
 
-OK, WRONG, UNUSABLE = 0, 1, 2
+OK, WRONG, UNUSABLE, STOPPED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -56,6 +57,9 @@ def main(arguments: Sequence[str]) -> int:
     except Stop as problem:
         print(f"hearthwatch: {problem}", file=sys.stderr)
         return UNUSABLE
+    except KeyboardInterrupt:
+        print("hearthwatch: stopped", file=sys.stderr)
+        return STOPPED
     return code
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 
 from hearthwatch.commands import SAMPLE
 from shared.adapters.journal_file.file import read_journal
+from tests.conftest import PROJECT
 from tests.end_to_end.replaying import hearthwatch, run_here
 
 HEADER = "ts,open,high,low,close,volume"
@@ -363,3 +367,19 @@ def test_a_rewritten_journal_is_caught_by_the_published_root(sample_journal: Pat
     assert run_here("replay", *words, "--journal", other).returncode == 0
     done = run_here("verify", "--journal", other, "--root", f"2026-06-10={root}")
     assert done.returncode == 1
+
+
+def test_ctrl_c_stops_a_simulation_with_one_line() -> None:
+    running = subprocess.Popen(
+        [sys.executable, "-m", "hearthwatch", "simulate", "--seconds", "60"],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        running.wait(timeout=6)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=30)
+    assert (running.returncode, errors) == (130, "hearthwatch: stopped\n")
