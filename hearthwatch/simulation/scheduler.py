@@ -95,7 +95,8 @@ class Scheduler:
         """Kill whatever still runs."""
         for process in self._running:
             process.killed = True
-            process.throw(Crash)
+            if not process.dead:
+                process.throw(Crash)
         self._running.clear()
 
     def _resume(self, process: Process) -> None:

@@ -1,8 +1,9 @@
 """Bring the broker's truth into our book: orders, positions and cash (ORD-05, ORD-06; faults 5 to 8, 45).
 
-The order of writes makes every crash harmless. Positions are written before the ledger lets an intent go, so exposure
-is counted twice for a moment but never not at all; broker facts are written before the ledger forgets whose fills
-explained them; a finished intent leaves the ledger only after it was told, journaled and archived.
+The order of writes makes every crash harmless. Broker facts come first, because they carry the differences that could
+not be told yet, and before the ledger forgets whose fills explained them. Positions are written before the ledger lets
+an intent go, so exposure is counted twice for a moment but never not at all. A finished intent leaves the ledger only
+after it was told, journaled and archived.
 """
 
 from __future__ import annotations
@@ -144,8 +145,8 @@ class ReconcileOrders:
         if untold:
             facts = replace(facts, untold=tuple(d for d in untold if not self._told(d)))
         try:
-            self._take_positions(ours, picture)
             self.records.put(facts)
+            self._take_positions(ours, picture)
             ledger = self._take_orders(picture)
         except Conflict as error:
             log.info("overtaken by another pass", extra={"problem": str(error)})

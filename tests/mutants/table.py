@@ -698,10 +698,8 @@ RECONCILIATION: Final = (
         edits=(
             Edit(
                 _RECONCILE,
-                "            self._take_positions(ours, picture)\n            self.records.put(facts)\n"
-                "            ledger = self._take_orders(picture)\n",
-                "            self.records.put(facts)\n            ledger = self._take_orders(picture)\n"
-                "            self._take_positions(ours, picture)\n",
+                "            self._take_positions(ours, picture)\n            ledger = self._take_orders(picture)\n",
+                "            ledger = self._take_orders(picture)\n            self._take_positions(ours, picture)\n",
             ),
         ),
     ),
@@ -709,7 +707,7 @@ RECONCILIATION: Final = (
         name="broker facts written last",
         breaks="fills are explained before the ledger forgets them",
         edits=(
-            Edit(_RECONCILE, "            self.records.put(facts)\n            ledger", "            ledger"),
+            Edit(_RECONCILE, "            self.records.put(facts)\n            self._take", "            self._take"),
             Edit(
                 _RECONCILE,
                 "        finished = self._finish(ledger, picture)\n",
