@@ -85,14 +85,14 @@ class Struck:
 
 
 class Chance:
-    """The faults of one run, numbered in the order of the port calls; muted numbers do not strike."""
+    """The faults of one run, numbered in the order of the port calls; with `only`, none but these numbers strike."""
 
     def __init__(
-        self, random: Random, hazards: Hazards, muted: frozenset[int], crash_at: tuple[int, Fault] | None
+        self, random: Random, hazards: Hazards, only: frozenset[int] | None, crash_at: tuple[int, Fault] | None
     ) -> None:
         self._random = random
         self._hazards = hazards
-        self._muted = muted
+        self._only = only
         self._crash_at = crash_at
         self.calls = 0
         self.struck: list[Struck] = []
@@ -108,7 +108,7 @@ class Chance:
             return Fault.NONE
         else:
             fault = self._pick(drawn, writes=writes, broker=broker)
-        if fault is Fault.NONE or self.calls in self._muted:
+        if fault is Fault.NONE or (self._only is not None and self.calls not in self._only):
             return Fault.NONE
         self.struck.append(Struck(number=self.calls, fault=fault, where=where))
         return fault

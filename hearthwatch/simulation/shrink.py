@@ -29,13 +29,18 @@ def shrink(failed: Outcome) -> Outcome:
 
 
 def _without_chunks(small: Outcome, chunk: int, budget: Iterator[int]) -> tuple[Outcome, bool]:
-    """Try to mute faults a chunk at a time, last ones first; report whether any chunk could go."""
+    """Try to do without faults, a chunk at a time, last ones first; report whether any chunk could go.
+
+    Faults are kept by number, never added: a run without some of them takes another course, on which others would be
+    drawn.
+    """
     removed = False
     place = len(small.struck)
     while place > 0:
         place = max(0, min(place, len(small.struck)) - chunk)
-        numbers = {struck.number for struck in small.struck[place : place + chunk]}
-        quieter = _still_fails(replace(small.scenario, muted=small.scenario.muted | numbers), small, budget)
+        kept = [*small.struck[:place], *small.struck[place + chunk :]]
+        only = frozenset(struck.number for struck in kept)
+        quieter = _still_fails(replace(small.scenario, only=only), small, budget)
         if quieter is not None and len(quieter.struck) < len(small.struck):
             small, removed = quieter, True
     return small, removed

@@ -55,15 +55,16 @@ _ALERT_RECEIVES: Final = 5
 class Scenario:
     """What a run is made of; the same scenario gives the same run, byte for byte.
 
-    `muted` faults do not strike, `crash_at` kills the invocation at one port call, `hazards` overrides the mixture
-    that the seed would draw. With `echo` everything is delivered twice: a tick up to so many seconds after its first
-    time, a decision within its minute (later it is judged anew), and a run that names no tick at once.
+    With `only`, faults strike at these calls alone; `crash_at` kills the invocation at one port call; `hazards`
+    overrides the mixture that the seed would draw. With `echo` everything is delivered twice: a tick up to so many
+    seconds after its first time, a decision within its minute (later it is judged anew), and a run that names no tick
+    at once.
     """
 
     seed: int
     minutes: int = 15
     hazards: Hazards | None = None
-    muted: frozenset[int] = frozenset()
+    only: frozenset[int] | None = None
     crash_at: tuple[int, Fault] | None = None
     echo: float | None = None
 
@@ -117,7 +118,7 @@ class _Run:
         self.world = self._world()
         self.scheduler = Scheduler(self.world.clock)
         chances = _random("chance", scenario.seed)
-        self.chance = Chance(chances, self.hazards, scenario.muted, scenario.crash_at)
+        self.chance = Chance(chances, self.hazards, scenario.only, scenario.crash_at)
         self.checks = Checks(self.world, self.feed, CASH)
         self.network = Network(
             self.scheduler,

