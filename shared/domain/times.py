@@ -42,7 +42,3 @@ class Tick:
     def lag(self, now: datetime) -> timedelta:
         """Measure how long after its scheduled time the tick runs."""
         return now - self.scheduled
-
-    def is_late(self, now: datetime) -> bool:
-        """Say whether the tick runs too late to open positions."""
-        return self.lag(now) > LATE_AFTER

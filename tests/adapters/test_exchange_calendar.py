@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pandas_market_calendars
 import pytest
 
 from shared.adapters.exchange_calendar.calendar import LibraryCalendar
+from shared.adapters.memory.matching import Exchange
 from shared.domain.errors import InvalidValue
 from shared.domain.session import TradingDay
 
@@ -107,6 +109,6 @@ def test_clock_knows_the_next_open_and_close(
     calendar: LibraryCalendar, now: str, is_open: bool, next_open: str, next_close: str
 ) -> None:
     at, opens, closes = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (now, next_open, next_close))
-    clock = calendar.clock_at(at)
+    clock = Exchange("account", Decimal(0), calendar).market_clock(at)
 
     assert (clock.at, clock.is_open, clock.next_open, clock.next_close) == (at, is_open, opens, closes)

@@ -81,13 +81,6 @@ def test_bars_come_once_in_time_order_and_by_symbol_within_an_instant() -> None:
     assert not prices.advance(OPEN + 6 * MINUTE)
 
 
-def test_next_end_names_the_coming_bar() -> None:
-    prices = feed(bar(TSLA, OPEN, "320"))
-    assert prices.next_end == OPEN + MINUTE
-    prices.advance(OPEN + MINUTE)
-    assert prices.next_end is None
-
-
 def test_quote_stays_live_through_minutes_without_a_trade() -> None:
     prices = feed(bar(TSLA, OPEN, "320"))
     now = OPEN + 30 * MINUTE

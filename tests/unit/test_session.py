@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from shared.adapters.exchange_calendar.calendar import LibraryCalendar
+from shared.adapters.memory.matching import Exchange
 from shared.domain.errors import InvalidValue
 from shared.domain.session import MarketClock, SessionState, TradingDay, judge_session, trading_day_at
 
@@ -70,6 +72,7 @@ CHANGES = [
 def test_every_minute_of_a_clock_change_weekend_is_judged_by_new_york_time(sunday: date) -> None:
     calendar = LibraryCalendar()
     days = calendar.days(sunday - timedelta(days=4), sunday + timedelta(days=4))
+    exchange = Exchange("account", Decimal(0), calendar)
     begin = datetime(sunday.year, sunday.month, sunday.day, tzinfo=UTC) - timedelta(days=2)
     for minute in range(4 * 24 * 60):
         now = begin + timedelta(minutes=minute)
@@ -77,7 +80,7 @@ def test_every_minute_of_a_clock_change_weekend_is_judged_by_new_york_time(sunda
         expected = there.weekday() < 5 and (9, 30) <= (there.hour, there.minute) < (16, 0)
 
         assert (trading_day_at(days, now) is not None) == expected, now
-        assert judge_session(now, days, calendar.clock_at(now)).is_open == expected, now
+        assert judge_session(now, days, exchange.market_clock(now)).is_open == expected, now
 
 
 @pytest.mark.parametrize(

@@ -68,11 +68,6 @@ def test_lag_counts_from_the_scheduled_minute() -> None:
     assert Tick(scheduled=SCHEDULED).lag(SCHEDULED + timedelta(seconds=7)) == timedelta(seconds=7)
 
 
-@pytest.mark.parametrize(("lag", "late"), [(0, False), (90, False), (90.001, True), (600, True), (-5, False)])
-def test_a_tick_is_late_beyond_ninety_seconds(lag: float, late: bool) -> None:
-    assert Tick(scheduled=SCHEDULED).is_late(SCHEDULED + timedelta(seconds=lag)) is late
-
-
 def test_ticks_sort_by_their_minute() -> None:
     early, late = Tick(scheduled=SCHEDULED), Tick(scheduled=SCHEDULED + timedelta(minutes=1))
     assert sorted([late, early]) == [early, late]

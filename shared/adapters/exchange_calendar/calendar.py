@@ -10,19 +10,17 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from operator import attrgetter
 from typing import Any, Final
 
-from shared.domain.errors import InvalidValue, Stop
-from shared.domain.session import MarketClock, TradingDay, trading_day_at
-from shared.domain.times import require_utc
+from shared.domain.errors import InvalidValue
+from shared.domain.session import TradingDay
 
 NEW_YORK: Final = "XNYS"
 
 _EARLIEST: Final = 1970
 _LATEST: Final = 2100
-_LONGEST_CLOSURE: Final = timedelta(days=14)
 _date = attrgetter("date")
 
 
@@ -42,17 +40,6 @@ class LibraryCalendar:
         if known is None:
             known = self._answers[asked] = self._find(first, last)
         return known
-
-    def clock_at(self, now: datetime) -> MarketClock:
-        """Answer as a broker's clock would that knows this calendar and nothing else."""
-        today = require_utc("now", now).date()
-        around = self.days(today - timedelta(days=1), today + _LONGEST_CLOSURE)
-        next_open = next((day.opens for day in around if day.opens > now), None)
-        next_close = next((day.closes for day in around if day.closes > now), None)
-        if next_open is None or next_close is None:
-            raise Stop(f"{self._exchange} lists no session within {_LONGEST_CLOSURE.days} days of {now}")
-        is_open = trading_day_at(around, now) is not None
-        return MarketClock(at=now, is_open=is_open, next_open=next_open, next_close=next_close)
 
     def _find(self, first: date, last: date) -> list[TradingDay]:
         if first > last:

@@ -77,11 +77,6 @@ class BarFeed:
             self._next += 1
         return known
 
-    @property
-    def next_end(self) -> datetime | None:
-        """Name the instant at which the next bar becomes known, None after the last."""
-        return self._ends[self._next] if self._next < len(self._ends) else None
-
     def quotes(self, symbols: Sequence[Symbol]) -> Mapping[Symbol, Quote]:
         now = self._now
         day = self._session()
