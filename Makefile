@@ -3,7 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-ROOMS := $(wildcard shared hearthwatch local_stack benchmarks docs tests)
+ROOMS := $(wildcard shared functions edge_node hearthwatch local_stack benchmarks docs tests)
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
@@ -43,7 +43,7 @@ $(READY): requirements.txt requirements-dev.txt
 	fi >&2; \
 	echo "Making $(VENV) with $$("$$python" --version) from requirements-dev.txt; this takes a minute or two."; \
 	"$$python" -m venv --clear $(VENV) && \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements-dev.txt && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --require-hashes -r requirements-dev.txt && \
 	cat $^ >$@
 
 ## Run the tests on all cores.
@@ -114,8 +114,8 @@ mutants: $(READY)
 ## Compile the locks again from requirements.in and requirements-dev.in.
 ## ARGS=--upgrade  take the newest versions too
 lock: $(READY)
-	@$(COMPILE) $(ARGS) requirements.in -o requirements.txt
 	@$(COMPILE) $(ARGS) requirements-dev.in -o requirements-dev.txt
+	@$(COMPILE) -c requirements-dev.txt requirements.in -o requirements.txt
 
 ## Delete the virtual environment, the build folder and every cache.
 clean:

@@ -18,7 +18,7 @@ from benchmarks.figures import Figure, Say, best_of, settled
 from benchmarks.market import CALENDAR, MINUTE, held_in, minute_bars, sessions
 from shared.adapters.memory.prices import BarFeed
 from shared.bootstrap.offline import OFFLINE_ACCOUNT, OfflineWorld, offline_world
-from shared.bootstrap.wiring import Rules, UseCases, wire
+from shared.bootstrap.wiring import Rules, UseCases
 from shared.domain.positions import Position
 from shared.domain.stops import is_due
 from shared.domain.times import Tick
@@ -82,7 +82,7 @@ def _quiet_tick(count: int) -> tuple[OfflineWorld, UseCases, Tick]:
         watched=bars.symbols,
         primary=feed,
     )
-    use_cases = wire(world.ports(), OFFLINE_ACCOUNT, Rules())
+    use_cases = UseCases(world.ports(), OFFLINE_ACCOUNT, Rules())
     tick = Tick(scheduled=day.opens + MINUTE)
     world.clock.set(tick.scheduled)
     feed.advance(tick.scheduled)

@@ -18,7 +18,7 @@ from shared.adapters.memory.corporate_actions import KnownActions
 from shared.adapters.memory.prices import BarFeed, MemoryPriceStore
 from shared.adapters.memory.volatility import BarVolatility
 from shared.bootstrap.offline import OFFLINE_ACCOUNT, OfflineWorld, offline_world
-from shared.bootstrap.wiring import UseCases, rules_for, wire
+from shared.bootstrap.wiring import UseCases, rules_for
 from shared.domain.assets import Symbol
 from shared.domain.bars import Bar
 from shared.domain.corporate_actions import CorporateAction
@@ -94,7 +94,7 @@ def replay(
         prices=MemoryPriceStore(keep=PRICES_KEPT),
     )
     _record_start(world, bars, cadence, cash, held)
-    use_cases = wire(world.ports(), OFFLINE_ACCOUNT, rules_for(cadence))
+    use_cases = UseCases(world.ports(), OFFLINE_ACCOUNT, rules_for(cadence))
     course = Replay(bars=bars, world=world, start_cash=cash, start_positions=held)
     ticks = list(ticks_of(bars.days, cadence, phase_of(bars.bars, cadence)))
     exchange_actions = _Actions(bars.actions, after=first_day)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hearthwatch.simulation.chance import Chance, Fault
 from hearthwatch.simulation.scheduler import Scheduler
-from shared.bootstrap.wiring import Ports
+from shared.bootstrap.wiring import GivenPorts
 from shared.domain.errors import OutcomeUnknown, Throttled, Unavailable
 
 WRITES: Final = frozenset(
@@ -69,7 +69,7 @@ class Network:
         self.log: list[str] = []
         self.calm = False
 
-    def around(self, ports: Ports) -> Ports:
+    def around(self, ports: GivenPorts) -> GivenPorts:
         """Wrap every port that leaves the process."""
         changes: dict[str, Any] = {}
         for field in fields(ports):

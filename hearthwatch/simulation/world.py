@@ -25,7 +25,7 @@ from hearthwatch.simulation.ports import Network
 from hearthwatch.simulation.scheduler import Crash, Scheduler
 from shared.adapters.memory.prices import BarFeed
 from shared.bootstrap.offline import OFFLINE_ACCOUNT, OfflineWorld, offline_world
-from shared.bootstrap.wiring import Rules, wire
+from shared.bootstrap.wiring import Rules, UseCases
 from shared.domain.alerts import Alert
 from shared.domain.errors import BrokerRefusal, OutcomeUnknown, Refused, TryAgain
 from shared.domain.intents import CycleId, IntentId, IntentState, OrderType, Reason, Side, TimeInForce
@@ -133,7 +133,7 @@ class _Run:
         self.kill_at = self._moment_of_kill()
         self.claims: set[tuple[IntentId, int]] = set()
         self.calls_under_faults = 0
-        self.use_cases = wire(self.network.around(self.world.ports()), OFFLINE_ACCOUNT, Rules())
+        self.use_cases = UseCases(self.network.around(self.world.ports()), OFFLINE_ACCOUNT, Rules())
         self.invocations = 0
         self.scheduler.after_each = self._pump
 

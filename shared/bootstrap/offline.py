@@ -31,7 +31,7 @@ from shared.adapters.memory.messages import (
 )
 from shared.adapters.memory.prices import MemoryPriceStore, NoPrices
 from shared.adapters.memory.volatility import BarVolatility
-from shared.bootstrap.wiring import Ports
+from shared.bootstrap.wiring import GivenPorts
 from shared.domain.alerts import Alert, Channel
 from shared.domain.assets import Symbol
 from shared.domain.intents import AccountId
@@ -71,9 +71,9 @@ class OfflineWorld:
     dead_letters: MemoryDeadLetters = field(default_factory=MemoryDeadLetters)
     metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
 
-    def ports(self) -> Ports:
+    def ports(self) -> GivenPorts:
         """Give the adapters as the ports the use cases know."""
-        return Ports(
+        return GivenPorts(
             clock=self.clock,
             calendar=self.calendar,
             primary=self.primary,

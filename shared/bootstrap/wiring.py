@@ -1,10 +1,16 @@
-"""The one wiring of the use cases: the same in the cloud, in replay and in simulation; only the ports differ."""
+"""The one wiring of the use cases: the same in the cloud, in replay and in simulation; only the ports differ.
+
+Each use case is built when it is first asked for, and asks only for the ports it needs: a function in the cloud
+loads no adapter that its own use case does not use.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
+from typing import Protocol
 
 from shared.domain.alerts import AlertRules, Channel
 from shared.domain.assets import DEFAULT_ASSET_CLASSES, AssetClass
@@ -42,9 +48,60 @@ from shared.use_cases.set_kill_switch import SetKillSwitch
 from shared.use_cases.weigh_entry import WeighEntry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
+class Ports(Protocol):
     """Every port the use cases need, each filled by one adapter."""
+
+    @property
+    def clock(self) -> Clock: ...  # noqa: D102
+    @property
+    def calendar(self) -> ExchangeCalendar: ...  # noqa: D102
+    @property
+    def primary(self) -> PriceSource: ...  # noqa: D102
+    @property
+    def backup(self) -> PriceSource: ...  # noqa: D102
+    @property
+    def actions(self) -> CorporateActions: ...  # noqa: D102
+    @property
+    def volatility(self) -> VolatilitySource: ...  # noqa: D102
+    @property
+    def prices(self) -> PriceStore: ...  # noqa: D102
+    @property
+    def broker(self) -> Broker: ...  # noqa: D102
+    @property
+    def watchlist(self) -> Watchlist: ...  # noqa: D102
+    @property
+    def positions(self) -> Positions: ...  # noqa: D102
+    @property
+    def ledgers(self) -> Ledgers: ...  # noqa: D102
+    @property
+    def records(self) -> BrokerRecords: ...  # noqa: D102
+    @property
+    def controls(self) -> Controls: ...  # noqa: D102
+    @property
+    def cooldowns(self) -> Cooldowns: ...  # noqa: D102
+    @property
+    def leases(self) -> Leases: ...  # noqa: D102
+    @property
+    def outbox(self) -> AlertOutbox: ...  # noqa: D102
+    @property
+    def journal(self) -> JournalStore: ...  # noqa: D102
+    @property
+    def alerts(self) -> AlertQueue: ...  # noqa: D102
+    @property
+    def cycles(self) -> CycleQueue: ...  # noqa: D102
+    @property
+    def doorbell(self) -> Doorbell: ...  # noqa: D102
+    @property
+    def channels(self) -> Mapping[Channel, AlertChannel]: ...  # noqa: D102
+    @property
+    def dead_letters(self) -> DeadLetters: ...  # noqa: D102
+    @property
+    def metrics(self) -> Metrics: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenPorts:
+    """Ports that are all there from the start."""
 
     clock: Clock
     calendar: ExchangeCalendar
@@ -104,40 +161,23 @@ def rules_for(cadence: timedelta) -> Rules:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class UseCases:
-    """The wired use cases."""
+    """The use cases of one account over one set of ports."""
 
-    poll_prices: PollPrices
-    check_risk: CheckRisk
-    prepare_entry: PrepareEntry
-    place_orders: PlaceOrders
-    reconcile_orders: ReconcileOrders
-    route_alerts: RouteAlerts
-    set_kill_switch: SetKillSwitch
+    def __init__(self, ports: Ports, account: AccountId, rules: Rules) -> None:
+        self._ports = ports
+        self._account = account
+        self._rules = rules
 
-
-def wire(ports: Ports, account: AccountId, rules: Rules) -> UseCases:
-    """Build every use case for one account over one set of ports."""
-    p = ports
-    record = RecordFact(journal=p.journal)
-    judge = JudgeQuotes(clock=p.clock, primary=p.primary, backup=p.backup, actions=p.actions, limits=rules.freshness)
-    session = JudgeSessionNow(clock=p.clock, calendar=p.calendar, broker=p.broker)
-    weigh = WeighEntry(
-        clock=p.clock,
-        controls=p.controls,
-        prices=p.prices,
-        positions=p.positions,
-        records=p.records,
-        limits=rules.limits,
-        rules=rules.risk,
-    )
-    return UseCases(
-        poll_prices=PollPrices(
-            account=account,
+    @cached_property
+    def poll_prices(self) -> PollPrices:
+        """Price every watched symbol."""
+        p = self._ports
+        return PollPrices(
+            account=self._account,
             clock=p.clock,
             calendar=p.calendar,
-            judge=judge,
+            judge=self._judge,
             prices=p.prices,
             volatility=p.volatility,
             watchlist=p.watchlist,
@@ -147,14 +187,19 @@ def wire(ports: Ports, account: AccountId, rules: Rules) -> UseCases:
             cycles=p.cycles,
             alerts=p.alerts,
             metrics=p.metrics,
-            record=record,
-            rules=rules.poll,
-        ),
-        check_risk=CheckRisk(
-            account=account,
+            record=self._record,
+            rules=self._rules.poll,
+        )
+
+    @cached_property
+    def check_risk(self) -> CheckRisk:
+        """Judge every position."""
+        p = self._ports
+        return CheckRisk(
+            account=self._account,
             clock=p.clock,
             calendar=p.calendar,
-            judge=judge,
+            judge=self._judge,
             prices=p.prices,
             positions=p.positions,
             ledgers=p.ledgers,
@@ -163,38 +208,53 @@ def wire(ports: Ports, account: AccountId, rules: Rules) -> UseCases:
             alerts=p.alerts,
             doorbell=p.doorbell,
             metrics=p.metrics,
-            record=record,
-            rules=rules.risk,
-        ),
-        prepare_entry=PrepareEntry(
-            account=account,
+            record=self._record,
+            rules=self._rules.risk,
+        )
+
+    @cached_property
+    def prepare_entry(self) -> PrepareEntry:
+        """Put a proposed entry before the gate."""
+        p = self._ports
+        return PrepareEntry(
+            account=self._account,
             clock=p.clock,
             ledgers=p.ledgers,
-            session=session,
-            weigh=weigh,
+            session=self._session,
+            weigh=self._weigh,
             alerts=p.alerts,
             doorbell=p.doorbell,
-            record=record,
-            fractional=rules.fractional,
-            asset_classes=rules.asset_classes,
-            good_for=rules.executor.entry_good_for,
-        ),
-        place_orders=PlaceOrders(
-            account=account,
+            record=self._record,
+            fractional=self._rules.fractional,
+            asset_classes=self._rules.asset_classes,
+            good_for=self._rules.executor.entry_good_for,
+        )
+
+    @cached_property
+    def place_orders(self) -> PlaceOrders:
+        """Send what is prepared."""
+        p = self._ports
+        return PlaceOrders(
+            account=self._account,
             clock=p.clock,
             broker=p.broker,
-            session=session,
-            weigh=weigh,
+            session=self._session,
+            weigh=self._weigh,
             ledgers=p.ledgers,
             leases=p.leases,
             controls=p.controls,
             alerts=p.alerts,
             doorbell=p.doorbell,
-            record=record,
-            rules=rules.executor,
-        ),
-        reconcile_orders=ReconcileOrders(
-            account=account,
+            record=self._record,
+            rules=self._rules.executor,
+        )
+
+    @cached_property
+    def reconcile_orders(self) -> ReconcileOrders:
+        """Take over the broker's truth."""
+        p = self._ports
+        return ReconcileOrders(
+            account=self._account,
             clock=p.clock,
             broker=p.broker,
             ledgers=p.ledgers,
@@ -203,19 +263,57 @@ def wire(ports: Ports, account: AccountId, rules: Rules) -> UseCases:
             actions=p.actions,
             alerts=p.alerts,
             doorbell=p.doorbell,
-            record=record,
-            rules=rules.reconcile,
-            asset_classes=rules.asset_classes,
-        ),
-        route_alerts=RouteAlerts(
+            record=self._record,
+            rules=self._rules.reconcile,
+            asset_classes=self._rules.asset_classes,
+        )
+
+    @cached_property
+    def route_alerts(self) -> RouteAlerts:
+        """Deliver alerts."""
+        p = self._ports
+        return RouteAlerts(
             clock=p.clock,
             outbox=p.outbox,
             channels=p.channels,
             alerts=p.alerts,
             dead_letters=p.dead_letters,
-            rules=rules.alerts,
-        ),
-        set_kill_switch=SetKillSwitch(
-            clock=p.clock, controls=p.controls, alerts=p.alerts, doorbell=p.doorbell, record=record
-        ),
-    )
+            rules=self._rules.alerts,
+        )
+
+    @cached_property
+    def set_kill_switch(self) -> SetKillSwitch:
+        """Set or clear the kill switch."""
+        p = self._ports
+        return SetKillSwitch(
+            clock=p.clock, controls=p.controls, alerts=p.alerts, doorbell=p.doorbell, record=self._record
+        )
+
+    @cached_property
+    def _record(self) -> RecordFact:
+        return RecordFact(journal=self._ports.journal)
+
+    @cached_property
+    def _judge(self) -> JudgeQuotes:
+        p = self._ports
+        return JudgeQuotes(
+            clock=p.clock, primary=p.primary, backup=p.backup, actions=p.actions, limits=self._rules.freshness
+        )
+
+    @cached_property
+    def _session(self) -> JudgeSessionNow:
+        p = self._ports
+        return JudgeSessionNow(clock=p.clock, calendar=p.calendar, broker=p.broker)
+
+    @cached_property
+    def _weigh(self) -> WeighEntry:
+        p = self._ports
+        return WeighEntry(
+            clock=p.clock,
+            controls=p.controls,
+            prices=p.prices,
+            positions=p.positions,
+            records=p.records,
+            limits=self._rules.limits,
+            rules=self._rules.risk,
+        )

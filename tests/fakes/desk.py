@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from shared.adapters.memory.corporate_actions import KnownActions
 from shared.bootstrap.offline import OFFLINE_ACCOUNT, offline_world
-from shared.bootstrap.wiring import Rules, wire
+from shared.bootstrap.wiring import Rules, UseCases
 from shared.domain.alerts import Alert, Channel
 from shared.domain.assets import Symbol
 from shared.domain.bars import Bar
@@ -84,7 +84,7 @@ class Desk:
         }
         channels = {channel: self.faults.around(str(channel), ports.channels[channel]) for channel in Channel}
         self.ports = replace(ports, **wrapped, channels=channels)
-        self.use = wire(self.ports, OFFLINE_ACCOUNT, rules or Rules())
+        self.use = UseCases(self.ports, OFFLINE_ACCOUNT, rules or Rules())
         self.told: list[Alert] = []
         for symbol in watched:
             self.set_price(symbol, price)

@@ -1,0 +1,1 @@
+"""AWS: tables, queues, parameters, mail and the archive."""
