@@ -82,7 +82,7 @@ def _bars_per_second(bars: BarSet, held: Sequence[Symbol]) -> float:
     positions = held_in(held)
 
     def run() -> None:
-        report_of(replay(bars, cash=Decimal(100_000), positions=positions, calendar=CALENDAR), 0.0)
+        report_of(replay(bars, cash=Decimal(100_000), positions=positions, calendar=CALENDAR).outcome(), 0.0)
 
     with settled():
         return sum(map(len, bars.bars.values())) / best_of(ROUNDS, run)

@@ -40,7 +40,7 @@ def main() -> None:
     )
     console = Console(record=True, width=110, file=io.StringIO(), force_terminal=True)
     console.print("$ make replay")
-    print_summary(report_of(course, TYPICAL_SECONDS), course.alert_texts(), console)
+    print_summary(report_of(course.outcome(), TYPICAL_SECONDS), course.alert_texts(), console)
     PICTURE.write_text(console.export_svg(code_format=SVG, unique_id="replay"), encoding="utf-8")
 
 

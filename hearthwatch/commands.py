@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Final, NoReturn
 
 from rich.console import Console
@@ -36,6 +37,7 @@ from shared.ports.broker import ExchangeCalendar
 
 SAMPLE: Final = Path(__file__).parent / "sample"
 OUTPUT: Final = Path("build") / "replay"
+RUN_FOLDER: Final = Path("build") / "run"
 START_CASH: Final = Decimal(100_000)
 """The cash of a replay without a portfolio file: a paper account's."""
 
@@ -73,10 +75,38 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m hearthwatch", description="Watch a trading account.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_run(commands)
     _add_replay(commands)
     _add_simulate(commands)
     _add_verify(commands)
     return parser
+
+
+def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
+    command = commands.add_parser(
+        "run",
+        help="run the whole system on this machine and watch it live",
+        description="Run the whole system on this machine: the deployed functions on an embedded AWS, an exchange that "
+        "plays recorded bars, and a local Discord and mail outbox to look at. Without --bars it plays the synthetic "
+        "crash day that comes with Hearthwatch; with the keys of a paper account in .env and no bars it trades there. "
+        "Ctrl-C stops it and keeps its state; the next start goes on.",
+    )
+    _add_bars(command)
+    command.add_argument(
+        "--speed",
+        type=_speed,
+        default=Decimal(60),
+        metavar="60|max",
+        help="simulated seconds in a real one, or max (%(default)s); a real account runs in real time",
+    )
+    command.add_argument("--fresh", action="store_true", help="forget the saved state and start anew")
+    command.add_argument("--port", type=_port, help="where the page with the messages is (default: 8642)")
+    command.add_argument("--plain", action="store_true", help="print lines instead of drawing a view")
+    command.add_argument(
+        "--folder", type=_path, default=RUN_FOLDER, help="where state, messages and logs go (%(default)s)"
+    )
+    command.add_argument("--keys", type=_path, default=Path(".env"), help="a file with keys, NAME=value (%(default)s)")
+    command.set_defaults(run=_run)
 
 
 def _add_replay(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -86,6 +116,18 @@ def _add_replay(commands: argparse._SubParsersAction[_Parser]) -> None:
         description="Run recorded bars through the whole watch: quotes, moves, stops, orders, journal and report. "
         "Without --bars it replays the synthetic crash day that comes with Hearthwatch.",
     )
+    _add_bars(command)
+    command.add_argument(
+        "--report", type=_path, default=OUTPUT / "report.json", help="where the report goes (%(default)s)"
+    )
+    command.add_argument(
+        "--journal", type=_path, default=OUTPUT / "journal.jsonl", help="where the journal goes (%(default)s)"
+    )
+    command.set_defaults(run=_replay)
+
+
+def _add_bars(command: _Parser) -> None:
+    """Add what says which bars are played, and with what in hand."""
     command.add_argument(
         "--bars", type=_path, help="a bars file (csv or csv.gz: ts,open,high,low,close,volume) or folder"
     )
@@ -99,13 +141,6 @@ def _add_replay(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--actions", type=_path, help="splits and dividends (default: corporate_actions.csv beside the bars)"
     )
     command.add_argument("--quotes", action="store_true", help="use recorded quotes from <symbol>_quotes files")
-    command.add_argument(
-        "--report", type=_path, default=OUTPUT / "report.json", help="where the report goes (%(default)s)"
-    )
-    command.add_argument(
-        "--journal", type=_path, default=OUTPUT / "journal.jsonl", help="where the journal goes (%(default)s)"
-    )
-    command.set_defaults(run=_replay)
 
 
 def _add_simulate(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -148,18 +183,27 @@ def _add_verify(commands: argparse._SubParsersAction[_Parser]) -> None:
     command.set_defaults(run=_verify)
 
 
+def _run(options: argparse.Namespace) -> int:
+    # imported late: the embedded cloud takes a second to load, and no other command needs it
+    from hearthwatch import run_command
+
+    calendar = LibraryCalendar()
+    _check_folder(options.folder)
+    wants_bars = any(getattr(options, name) for name in ("bars", "first", "last", "portfolio", "actions", "quotes"))
+    keys = run_command.keys_for(options.keys, wants_bars=wants_bars)
+    market = None
+    if keys.alpaca_key_id is None:
+        bars = _bars(options, calendar)
+        market = run_command.market_of(bars, _history(options, calendar), _portfolio(options, bars))
+    settings = run_command.settings_of(options, keys, market)
+    run_command.run(settings, calendar, Console(file=sys.stdout), plain=options.plain)
+    return OK
+
+
 def _replay(options: argparse.Namespace) -> int:
     console = Console()
     calendar = LibraryCalendar()
-    bars = load(
-        options.bars or SAMPLE / "bars",
-        calendar,
-        symbols=options.symbols,
-        first=options.first,
-        last=options.last,
-        actions=options.actions,
-        quotes=options.quotes,
-    )
+    bars = _bars(options, calendar)
     portfolio = _portfolio(options, bars)
     _check_apart(options)
     for path in (options.report, options.journal):
@@ -177,7 +221,7 @@ def _replay(options: argparse.Namespace) -> int:
             history=history,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
-    report = report_of(course, time.perf_counter() - began)
+    report = report_of(course.outcome(), time.perf_counter() - began)
     write_report(report, options.report)
     write_journal(options.journal, course.world.journal.links())
     print_summary(report, course.alert_texts(), console)
@@ -186,6 +230,18 @@ def _replay(options: argparse.Namespace) -> int:
     console.print(f"Report: {options.report}", highlight=False)
     console.print(f"Journal: {options.journal} (check it with `make verify`)", highlight=False)
     return OK
+
+
+def _bars(options: argparse.Namespace, calendar: ExchangeCalendar) -> BarSet:
+    return load(
+        options.bars or SAMPLE / "bars",
+        calendar,
+        symbols=options.symbols,
+        first=options.first,
+        last=options.last,
+        actions=options.actions,
+        quotes=options.quotes,
+    )
 
 
 def _history(options: argparse.Namespace, calendar: ExchangeCalendar) -> BarSet | None:
@@ -280,6 +336,16 @@ def _check_writable(path: Path) -> None:
         raise InvalidValue("output", str(path), f"a file that can be written ({problem.strerror})") from problem
 
 
+def _check_folder(path: Path) -> None:
+    """Find out before the work that a folder cannot be used."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path):
+            pass
+    except OSError as problem:
+        raise InvalidValue("folder", str(path), f"a folder that can be written to ({problem.strerror})") from problem
+
+
 def _progress(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
@@ -315,6 +381,26 @@ def _minutes(text: str) -> int:
     if not 4 <= minutes <= 120:
         raise argparse.ArgumentTypeError(f"{text!r} is out of range, expected 4 to 120 minutes")
     return minutes
+
+
+def _speed(text: str) -> Decimal | None:
+    """Read a speed; None is as fast as possible."""
+    if text.lower() == "max":
+        return None
+    try:
+        speed = Decimal(text.lower().removesuffix("x"))
+    except ArithmeticError as problem:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a speed, expected for example 60, or max") from problem
+    if not Decimal("0.1") <= speed <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a speed, expected 0.1 to 100000, or max")
+    return speed
+
+
+def _port(text: str) -> int:
+    port = _count(text)
+    if not 1024 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, expected 1024 to 65535")
+    return port
 
 
 def _names(text: str) -> list[str]:

@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from hearthwatch.replay.ticks import cadence_of, phase_of, ticks_of
+from hearthwatch.replay.report import Outcome
 from shared.adapters.bar_files.bar_set import BarSet
-from shared.adapters.memory.corporate_actions import KnownActions
+from shared.adapters.bar_files.ticks import cadence_of, phase_of, ticks_of
+from shared.adapters.memory.corporate_actions import DueActions, KnownActions
 from shared.adapters.memory.prices import BarFeed, MemoryPriceStore
 from shared.adapters.memory.volatility import BarVolatility
 from shared.bootstrap.offline import OFFLINE_ACCOUNT, OfflineWorld, offline_world
 from shared.bootstrap.wiring import UseCases, rules_for
 from shared.domain.assets import Symbol
 from shared.domain.bars import Bar
-from shared.domain.corporate_actions import CorporateAction
 from shared.domain.coverage import Coverage
 from shared.domain.intents import Intent
 from shared.domain.moves import Move
@@ -58,6 +58,23 @@ class Replay:
         ledger = self.world.ledgers.load(OFFLINE_ACCOUNT)
         every = (*self.world.ledgers.every_closed(), *ledger.finished.values(), *ledger.open.values())
         return sorted(every, key=lambda intent: (intent.created_at, intent.id))
+
+    def outcome(self) -> Outcome:
+        """Give what is reported of the replay."""
+        return Outcome(
+            bars=self.bars,
+            ticks=self.ticks,
+            moves=self.moves,
+            intents=self.intents(),
+            incidents=self.world.outbox.every(),
+            states=self.states,
+            coverage=self.coverage,
+            errors=self.errors,
+            exchange=self.world.exchange,
+            positions=self.world.positions.all(),
+            start_cash=self.start_cash,
+            start_positions=self.start_positions,
+        )
 
     def alert_texts(self) -> list[str]:
         """Return what each incident of the replay told, in order."""
@@ -97,10 +114,11 @@ def replay(
     use_cases = UseCases(world.ports(), OFFLINE_ACCOUNT, rules_for(cadence))
     course = Replay(bars=bars, world=world, start_cash=cash, start_positions=held)
     ticks = list(ticks_of(bars.days, cadence, phase_of(bars.bars, cadence)))
-    exchange_actions = _Actions(bars.actions, after=first_day)
+    due_actions = DueActions(bars.actions, after=first_day)
     for number, at in enumerate(ticks, start=1):
         world.clock.set(at)
-        exchange_actions.apply(world, at)
+        for action in due_actions.take(at):
+            world.exchange.apply(action, at)
         for bar in feed.advance(at):
             world.exchange.on_bar(bar)
         world.exchange.advance(at)
@@ -138,17 +156,6 @@ def _record_start(
             for position in held
         ],
     )
-
-
-class _Actions:
-    """Applies splits and dividends to the account at the exchange on the morning of their ex-date."""
-
-    def __init__(self, actions: Sequence[CorporateAction], after: date) -> None:
-        self._due = sorted((a for a in actions if a.ex_date > after), key=lambda a: (a.ex_date, a.kind), reverse=True)
-
-    def apply(self, world: OfflineWorld, at: datetime) -> None:
-        while self._due and self._due[-1].ex_date <= at.date():
-            world.exchange.apply(self._due.pop(), at)
 
 
 def _tick(course: Replay, use_cases: UseCases, tick: Tick) -> None:

@@ -1,4 +1,4 @@
-"""The report of a replay: JSON with a fixed set of keys (design, section 10).
+"""The report of a replay or a run: JSON with a fixed set of keys (design, section 10).
 
 Money, prices and quantities are strings, percentages numbers (5.0 is five percent), times UTC ISO 8601, dates those of
 New York. All but `wall_seconds` and `ticks_per_second` are the same from run to run, byte for byte.
@@ -7,37 +7,62 @@ New York. All but `wall_seconds` and `ticks_per_second` are the same from run to
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from hearthwatch.replay.driver import Replay
+from shared.adapters.bar_files.bar_set import BarSet
+from shared.adapters.memory.matching import Exchange
 from shared.domain.alerts import DeliveryState, Incident
+from shared.domain.coverage import Coverage
 from shared.domain.intents import Intent
 from shared.domain.money import ZERO, plain, round_to_cent
 from shared.domain.moves import Move
 from shared.domain.orders import HeldPosition, Order
+from shared.domain.positions import Position
 from shared.domain.times import iso
+from shared.domain.trading_state import HaltReason
 
 Report = dict[str, Any]
 
 _STEP = Decimal("0.0001")
 
 
-def report_of(course: Replay, wall_seconds: float) -> Report:
-    """Write up a finished replay."""
-    days = course.bars.days
-    world = course.world
-    account = world.exchange.account()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What is reported, wherever it ran: on memory, or on the embedded cloud."""
+
+    bars: BarSet
+    ticks: int
+    moves: Sequence[Move]
+    intents: Sequence[Intent]
+    incidents: Sequence[Incident]
+    states: Sequence[tuple[datetime, frozenset[HaltReason]]]
+    coverage: Sequence[tuple[datetime, Coverage]]
+    errors: Sequence[str]
+    exchange: Exchange
+    positions: Sequence[Position]
+    start_cash: Decimal
+    start_positions: Sequence[Position]
+
+
+def report_of(outcome: Outcome, wall_seconds: float) -> Report:
+    """Write up a finished run."""
+    days = outcome.bars.days
+    exchange = outcome.exchange
+    account = exchange.account()
     return {
         "range": {"from": days[0].date.isoformat(), "to": days[-1].date.isoformat()},
-        "ticks": course.ticks,
-        "symbols": list(course.bars.symbols),
-        "moves": [_move(move) for move in course.moves],
-        "intents": [_intent(intent) for intent in course.intents()],
-        "orders": [_order(order) for order in world.exchange.orders()],
-        "alerts": [_alert(incident) for incident in world.outbox.every()],
-        "trading_state": [{"at": iso(at), "reasons": sorted(reasons)} for at, reasons in course.states],
+        "ticks": outcome.ticks,
+        "symbols": list(outcome.bars.symbols),
+        "moves": [_move(move) for move in outcome.moves],
+        "intents": [_intent(intent) for intent in outcome.intents],
+        "orders": [_order(order) for order in exchange.orders()],
+        "alerts": [_alert(incident) for incident in outcome.incidents],
+        "trading_state": [{"at": iso(at), "reasons": sorted(reasons)} for at, reasons in outcome.states],
         "coverage": [
             {
                 "at": iso(at),
@@ -45,17 +70,17 @@ def report_of(course: Replay, wall_seconds: float) -> Report:
                 "software_pct": float(covered.software_pct),
                 "none_pct": float(covered.none_pct),
             }
-            for at, covered in course.coverage
+            for at, covered in outcome.coverage
         ],
-        "errors": list(course.errors),
+        "errors": list(outcome.errors),
         "end": {
             "cash": plain(account.cash),
             "equity": plain(account.equity),
-            "positions": [_held(course, held) for held in sorted(world.exchange.positions(), key=lambda h: h.symbol)],
+            "positions": [_held(outcome, held) for held in sorted(exchange.positions(), key=lambda h: h.symbol)],
         },
-        "pnl": _pnl(course),
+        "pnl": _pnl(outcome),
         "wall_seconds": round(wall_seconds, 3),
-        "ticks_per_second": round(course.ticks / wall_seconds, 1) if wall_seconds else 0.0,
+        "ticks_per_second": round(outcome.ticks / wall_seconds, 1) if wall_seconds else 0.0,
     }
 
 
@@ -116,9 +141,9 @@ def _alert(incident: Incident) -> Report:
     }
 
 
-def _held(course: Replay, held: HeldPosition) -> Report:
-    stops = {position.symbol: position.stop_price for position in course.world.positions.all()}
-    last, stop = course.world.exchange.last_price(held.symbol), stops.get(held.symbol)
+def _held(outcome: Outcome, held: HeldPosition) -> Report:
+    stops = {position.symbol: position.stop_price for position in outcome.positions}
+    last, stop = outcome.exchange.last_price(held.symbol), stops.get(held.symbol)
     return {
         "symbol": held.symbol,
         "quantity": plain(held.quantity),
@@ -128,14 +153,14 @@ def _held(course: Replay, held: HeldPosition) -> Report:
     }
 
 
-def _pnl(course: Replay) -> Report:
+def _pnl(outcome: Outcome) -> Report:
     """Split the result by average cost: what the account's cost basis gained is realised, the rest is open.
 
     Cash plus the cost of what is held changes only by realised gains, losses and dividends; splits leave it alone.
     """
-    account = course.world.exchange.account()
-    basis_before = course.start_cash + sum((p.quantity * p.average_entry_price for p in course.start_positions), ZERO)
-    cost_now = sum((h.quantity * h.average_entry_price for h in course.world.exchange.positions()), ZERO)
+    account = outcome.exchange.account()
+    basis_before = outcome.start_cash + sum((p.quantity * p.average_entry_price for p in outcome.start_positions), ZERO)
+    cost_now = sum((h.quantity * h.average_entry_price for h in outcome.exchange.positions()), ZERO)
     return {
         "realised": plain(round_to_cent(account.cash + cost_now - basis_before)),
         "unrealised": plain(round_to_cent(account.equity - account.cash - cost_now)),

@@ -19,8 +19,8 @@ Clock = Callable[[str], str]
 """Writes a report's time as short as the range allows."""
 
 
-def print_summary(report: Report, alert_texts: Sequence[str], console: Console) -> None:
-    """Print what was replayed, what moved, what was sold and how the account ended.
+def print_summary(report: Report, alert_texts: Sequence[str], console: Console, *, did: str = "Replayed") -> None:
+    """Print what was replayed (`did` is the word for it), what moved, what was sold and how the account ended.
 
     `alert_texts` are the messages of the report's alerts, in their order.
     """
@@ -28,7 +28,7 @@ def print_summary(report: Report, alert_texts: Sequence[str], console: Console) 
     one_day = span["from"] == span["to"]
     days = span["from"] if one_day else f"{span['from']} to {span['to']}"
     symbols = ", ".join(report["symbols"][:_NAMED]) + (", ..." if len(report["symbols"]) > _NAMED else "")
-    _say(console, f"[bold]Replayed {days}[/bold] in {report['ticks']} ticks: {symbols} (times are UTC)")
+    _say(console, f"[bold]{did} {days}[/bold] in {report['ticks']} ticks: {symbols} (times are UTC)")
     console.print()
     clock = _clock if one_day else _day_and_clock
     _print(console, "Moves", ["at", "symbol", "change", "from", "to"], [_move(m, clock) for m in report["moves"]])

@@ -20,7 +20,9 @@ WRITES: Final = frozenset(
     }
 )  # fmt: skip
 """Methods that change something; only their answers can be lost."""
-UNTOUCHED: Final = frozenset({"clock", "calendar", "watchlist", "metrics", "actions", "volatility"})
+UNTOUCHED: Final = frozenset(
+    {"clock", "calendar", "watchlist", "metrics", "actions", "volatility", "sources", "credentials"}
+)
 """Ports that answer from the process itself: no yield, no fault."""
 SLOWEST_SEND: Final = timedelta(seconds=12)
 """Connecting takes at most 2 s and reading 10 s: a request to the broker lands within this or never (fault 10)."""

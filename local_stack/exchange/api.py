@@ -36,6 +36,7 @@ from shared.ports.clock import Clock
 BAD_REQUEST_CODE: Final = 40010000
 ORDERS_LIMIT: Final = 500
 BARS_LIMIT: Final = 10_000
+ACTIONS_LIMIT: Final = 1_000
 CALENDAR_AHEAD: Final = timedelta(days=30)
 _SETTLES_WITHIN: Final = timedelta(days=14)
 _UNITS: Final = {"Min": timedelta(minutes=1), "T": timedelta(minutes=1), "Hour": timedelta(hours=1)}
@@ -79,6 +80,7 @@ class ExchangeApi:
             ("/v2/stocks/bars/latest", self._latest_bars),
             ("/v2/stocks/bars", self._bars),
             ("/v2/stocks/{symbol}/bars", self._bars_of_one),
+            ("/v1/corporate-actions", self._corporate_actions),
         ]
         routes = [Route(path, self._locked(answer), methods=["GET"]) for path, answer in get]
         routes += [
@@ -201,6 +203,32 @@ class ExchangeApi:
         listed, token = self._page(request, [symbol])
         return {"symbol": symbol, "bars": [replies.bar_reply(bar) for bar in listed], "next_page_token": token}
 
+    def _corporate_actions(self, request: Request) -> Any:
+        """List actions by the day they are processed, as the real one does."""
+        today = self._clock.now().astimezone(NEW_YORK).date()
+        first, last = _date(request, "start", today), _date(request, "end", today)
+        if first > last:
+            raise BadRequest("end must not be before start")
+        newest_first = request.query_params.get("sort", "asc") == "desc"
+        found = sorted(
+            (
+                action
+                for action in self._market.announced(_symbols(request))
+                if first <= replies.processed_on(action) <= last
+            ),
+            key=replies.processed_on,
+            reverse=newest_first,
+        )
+        limit, sent = (
+            min(_int(request, "limit", 100), ACTIONS_LIMIT),
+            _sent_before(request.query_params.get("page_token")),
+        )
+        by_kind: dict[str, list[Any]] = {}
+        for action in found[sent : sent + limit]:
+            kind, terms = replies.corporate_action_reply(action)
+            by_kind.setdefault(kind, []).append(terms)
+        return {"corporate_actions": by_kind, "next_page_token": _next_token(sent + limit, len(found))}
+
     def _page(self, request: Request, symbols: Sequence[Symbol]) -> tuple[Sequence[Bar], str | None]:
         """Cut one page out of all bars asked for; the token holds how many were sent before."""
         now = self._clock.now()
@@ -217,8 +245,7 @@ class ExchangeApi:
         ]
         limit = min(_int(request, "limit", 1000), BARS_LIMIT)
         sent = _sent_before(request.query_params.get("page_token"))
-        token = base64.b64encode(f"{sent + limit}".encode()).decode() if len(bars) > sent + limit else None
-        return bars[sent : sent + limit], token
+        return bars[sent : sent + limit], _next_token(sent + limit, len(bars))
 
     def _order_wanted(self, body: bytes) -> PlaceOrder:
         try:
@@ -350,6 +377,10 @@ def _time(request: Request, name: str, default: datetime | None) -> datetime | N
     except ValueError as error:
         raise BadRequest(f"invalid {name}: {text}") from error
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def _next_token(sent: int, listed: int) -> str | None:
+    return base64.b64encode(f"{sent}".encode()).decode() if listed > sent else None
 
 
 def _sent_before(token: str | None) -> int:

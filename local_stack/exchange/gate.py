@@ -28,6 +28,7 @@ WINDOW: Final = timedelta(minutes=1)
 DRIP_SECONDS: Final = 0.05
 TRANSPORT: Final = "transport"
 """The key under which the server leaves a connection's transport in the request's state."""
+_SIGNED_WITH: Final = (b"apca-api-key-id", b"apca-api-secret-key")
 _AT_ONCE: Final = struct.pack("ii", 1, 0)
 
 
@@ -73,11 +74,19 @@ class Gate:
         self.seen: deque[Seen] = deque(maxlen=SEEN_LIMIT)
         self._app = app
         self._clock = clock
-        self._keys = {b"apca-api-key-id": key_id.encode(), b"apca-api-secret-key": secret.encode()}
+        self._keys = {key_id.encode(): secret.encode()}
         self._rate_limit = rate_limit
         self._plans: list[Plan] = []
         self._plans_lock = Lock()
         self._windows: dict[bool, tuple[datetime, int]] = {}
+
+    def admit(self, key_id: str, secret: str) -> None:
+        """Take another pair of keys beside those taken already."""
+        self._keys[key_id.encode()] = secret.encode()
+
+    def revoke(self, key_id: str) -> None:
+        """Take a pair of keys no longer."""
+        del self._keys[key_id.encode()]
 
     def plan(self, plan: Plan) -> None:
         """Add a misbehaviour; plans are used up in the order in which they were made."""
@@ -152,10 +161,11 @@ class Gate:
 
     async def _in_order(self, scope: Scope, receive: Receive, send: Send) -> None:
         given = dict(scope["headers"])
-        if any(name not in given for name in self._keys):
+        if any(name not in given for name in _SIGNED_WITH):
             await _reply(send, 401, 40110000, "request is not authorized")
             return
-        if any(given[name] != value for name, value in self._keys.items()):
+        key_id, secret = (given[name] for name in _SIGNED_WITH)
+        if self._keys.get(key_id) != secret:
             await _reply(send, 403, 40310000, "forbidden.")
             return
         rates, wait = self._counted(scope["path"])
@@ -179,7 +189,7 @@ class Gate:
         now = self._clock.now()
         epoch = datetime.fromtimestamp(0, UTC)
         began = epoch + (now - epoch) // WINDOW * WINDOW
-        api = path.startswith("/v2/stocks")
+        api = path.startswith(("/v2/stocks", "/v1/"))
         kept, used = self._windows.get(api, (began, 0))
         used = used + 1 if kept == began else 1
         self._windows[api] = (began, used)

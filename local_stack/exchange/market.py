@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from operator import attrgetter
@@ -18,9 +18,12 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from shared.adapters.memory.matching import Exchange, quote_around
+from shared.adapters.memory.prices import Recording
 from shared.domain.assets import Symbol
 from shared.domain.bars import Bar
+from shared.domain.corporate_actions import CorporateAction
 from shared.domain.money import ZERO
+from shared.domain.quotes import Quote
 from shared.domain.session import TradingDay
 
 NEW_YORK: Final = ZoneInfo("America/New_York")
@@ -65,12 +68,27 @@ class Market:
         self.stale_by = timedelta(0)
         self._exchange = exchange
         self._bars: defaultdict[Symbol, list[Bar]] = defaultdict(list)
+        self._recorded: dict[Symbol, Recording] = {}
+        self._announced: list[CorporateAction] = []
         self._frozen_at: datetime | None = None
         self._halted_at: dict[Symbol, datetime] = {}
 
     def record(self, bar: Bar) -> None:
         """Add a bar, in the order of ends."""
         self._bars[bar.symbol].append(bar)
+
+    def record_quotes(self, symbol: Symbol, quotes: Collection[Quote]) -> None:
+        """Answer with recorded bids and asks instead of made ones, each from its instant on."""
+        self._recorded[symbol] = Recording(quotes)
+
+    def announce(self, action: CorporateAction) -> None:
+        """Let a corporate action be known; the same one again changes nothing."""
+        if action not in self._announced:
+            self._announced.append(action)
+
+    def announced(self, symbols: Collection[Symbol]) -> Sequence[CorporateAction]:
+        """Return the known corporate actions of some symbols."""
+        return [action for action in self._announced if action.symbol in symbols]
 
     def freeze(self, now: datetime) -> None:
         """Stop the feed: it goes on answering with what it knew."""
@@ -99,7 +117,7 @@ class Market:
         if not known:
             return None
         last = known[-1]
-        bid, ask = quote_around(last.close, self._exchange.half_spread)
+        bid, ask = self._bid_and_ask(last, as_of)
         days = _newest_days(known)
         return Tape(
             bid=bid,
@@ -121,6 +139,14 @@ class Market:
     def _known(self, symbol: Symbol, as_of: datetime) -> Sequence[Bar]:
         bars = self._bars.get(symbol, [])
         return bars[: bisect_right(bars, as_of, key=_end)]
+
+    def _bid_and_ask(self, last: Bar, as_of: datetime) -> tuple[Decimal, Decimal]:
+        """Take the newest recorded quote of the session, or make one; an absent side is zero, as Alpaca sends it."""
+        day = self._session(as_of) if last.symbol in self._recorded else None
+        newest = None if day is None else self._recorded[last.symbol].newest(day, as_of)
+        if newest is None:
+            return quote_around(last.close, self._exchange.half_spread)
+        return newest.bid or ZERO, newest.ask or ZERO
 
     def _quoted_at(self, last: Bar, as_of: datetime) -> datetime:
         day = self._session(as_of)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
@@ -12,6 +13,7 @@ from uuid import NAMESPACE_URL, uuid5
 from local_stack.exchange.market import NEW_YORK, Tape
 from shared.adapters.memory.matching import Listing
 from shared.domain.bars import Bar
+from shared.domain.corporate_actions import ActionKind, CorporateAction
 from shared.domain.errors import BrokerRefusal, Refusal
 from shared.domain.money import ONE, ZERO, plain, round_fill_price
 from shared.domain.orders import Account, HeldPosition, Order, OrderStatus
@@ -23,6 +25,9 @@ Json = dict[str, Any]
 EXCHANGE: Final = "NASDAQ"
 _LOTS: Final = 1
 """The size at bid and ask, which bars do not record."""
+_CUSIP: Final = "000000000"
+_PAID_AFTER: Final = timedelta(days=14)
+"""How long after its ex-date a dividend is paid."""
 
 
 def asset_id(symbol: str) -> str:
@@ -228,6 +233,29 @@ def bar_reply(bar: Bar) -> Json:
         "n": 0,
         "vw": float(round_fill_price((bar.high + bar.low + bar.close) / 3)),
     }
+
+
+def processed_on(action: CorporateAction) -> date:
+    """Give the day an action is processed: a split on its ex-date, a dividend when it is paid."""
+    return action.ex_date + (_PAID_AFTER if action.kind is ActionKind.DIVIDEND else timedelta(0))
+
+
+def corporate_action_reply(action: CorporateAction) -> tuple[str, Json]:
+    """Write a corporate action, and name the list that it belongs to."""
+    terms = {
+        "id": asset_id(f"{action.symbol} {action.kind} {action.ex_date}"),
+        "symbol": action.symbol,
+        "ex_date": action.ex_date.isoformat(),
+        "process_date": processed_on(action).isoformat(),
+    }
+    if action.kind is ActionKind.DIVIDEND:
+        rate = float(action.cash_amount)
+        return "cash_dividends", {**terms, "cusip": _CUSIP, "rate": rate, "special": False, "foreign": False}
+    ratio = Fraction(action.ratio).limit_denominator(10_000)
+    rates = {"new_rate": ratio.numerator, "old_rate": ratio.denominator}
+    if action.ratio > ONE:
+        return "forward_splits", {**terms, **rates, "cusip": _CUSIP}
+    return "reverse_splits", {**terms, **rates, "old_cusip": _CUSIP, "new_cusip": _CUSIP}
 
 
 def _text(price: Decimal | None) -> str | None:

@@ -7,31 +7,27 @@ before setting the clock to it: an order that lives to the close may still fill 
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Sequence
-from datetime import timedelta
-from threading import Lock, Thread
-from time import monotonic, sleep
+from datetime import datetime, timedelta
+from threading import Lock
 from types import TracebackType
 from typing import Final, Self
 
-import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from local_stack.exchange.api import ExchangeApi
 from local_stack.exchange.gate import TRANSPORT, Gate, Misbehaviour, Plan, Seen
 from local_stack.exchange.market import Market
+from local_stack.loopback import LoopbackServer
 from shared.adapters.memory.matching import Exchange
 from shared.domain.assets import Symbol
 from shared.domain.bars import Bar
 from shared.domain.corporate_actions import CorporateAction
-from shared.domain.errors import Unavailable
+from shared.domain.quotes import Quote
 from shared.ports.clock import Clock
 
-LOOPBACK: Final = "127.0.0.1"
 RATE_LIMIT: Final = 200
 """Requests a minute, as Alpaca allows on the free plan."""
-START_SECONDS: Final = 10.0
 KEY_ID: Final = "PKSIMULATOR"
 SECRET: Final = "simulated"  # noqa: S105 -- the simulator's own, it opens nothing
 
@@ -56,51 +52,19 @@ class ExchangeSimulator:
         self.key_id = key_id
         self.secret = secret
         self._clock = clock
-        self._port = port
         self._lock = Lock()
         self._market = Market(exchange)
         api = ExchangeApi(exchange, self._market, clock, self._lock)
         self._gate = Gate(api.app(), clock, key_id=key_id, secret=secret, rate_limit=rate_limit)
-        self._server: uvicorn.Server | None = None
-        self._thread: Thread | None = None
+        self._server = LoopbackServer(self._gate, "exchange simulator", port=port, protocol=_OpenProtocol)
 
     def start(self) -> str:
-        """Bind, serve in a thread of its own, and return the address."""
-        # asyncio sets TCP_NODELAY only where the protocol is named; without it every answer to a POST waits 40 ms
-        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((LOOPBACK, self._port))
-        self._port = listening.getsockname()[1]
-        config = uvicorn.Config(
-            self._gate,
-            http=_OpenProtocol,
-            ws="none",
-            lifespan="off",
-            loop="asyncio",
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            timeout_graceful_shutdown=1,
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = Thread(
-            target=self._server.run, kwargs={"sockets": [listening]}, name="exchange-simulator", daemon=True
-        )
-        self._thread.start()
-        deadline = monotonic() + START_SECONDS
-        while not self._server.started:
-            if monotonic() > deadline or not self._thread.is_alive():
-                raise Unavailable(f"the exchange simulator did not start on port {self._port}")
-            sleep(0.005)
-        return self.url
+        """Serve in a thread of its own, and return the address."""
+        return self._server.start()
 
     def stop(self) -> None:
         """Stop serving; stopping twice is safe."""
-        if self._server is None or self._thread is None:
-            return
-        self._server.should_exit = True
-        self._thread.join()
-        self._server = self._thread = None
+        self._server.stop()
 
     def __enter__(self) -> Self:
         """Start serving."""
@@ -116,7 +80,7 @@ class ExchangeSimulator:
     @property
     def url(self) -> str:
         """Give the address for both the trading and the market data client."""
-        return f"http://{LOOPBACK}:{self._port}"
+        return self._server.url
 
     @property
     def seen(self) -> Sequence[Seen]:
@@ -141,10 +105,30 @@ class ExchangeSimulator:
             for bar in bars:
                 self._market.record(bar)
 
-    def apply(self, action: CorporateAction) -> None:
-        """Apply a corporate action, before its ex-date's first bar."""
+    def know_quotes(self, symbol: Symbol, quotes: Sequence[Quote]) -> None:
+        """Give recorded quotes to the feed; each replaces the made bid and ask from its instant on."""
         with self._lock:
-            self.exchange.apply(action, self._clock.now())
+            self._market.record_quotes(symbol, quotes)
+
+    def announce(self, *actions: CorporateAction) -> None:
+        """Let corporate actions be known without applying them."""
+        with self._lock:
+            for action in actions:
+                self._market.announce(action)
+
+    def apply(self, action: CorporateAction, at: datetime | None = None) -> None:
+        """Apply a corporate action, before its ex-date's first bar; `at` is the clock's time when left out."""
+        with self._lock:
+            self._market.announce(action)
+            self.exchange.apply(action, at or self._clock.now())
+
+    def admit(self, key_id: str, secret: str) -> None:
+        """Take another pair of keys beside those taken already, as in a rotation with overlap."""
+        self._gate.admit(key_id, secret)
+
+    def revoke(self, key_id: str) -> None:
+        """Take a pair of keys no longer."""
+        self._gate.revoke(key_id)
 
     def misbehave(
         self,

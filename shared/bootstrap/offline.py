@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Protocol
 
+from shared.adapters.memory.archive import MemoryPriceArchive
 from shared.adapters.memory.book import (
     MemoryAlertOutbox,
     MemoryBrokerRecords,
@@ -19,7 +21,10 @@ from shared.adapters.memory.book import (
 )
 from shared.adapters.memory.broker import MemoryBroker
 from shared.adapters.memory.clock import SimulatedClock
+from shared.adapters.memory.confirmations import MemoryConfirmations
 from shared.adapters.memory.corporate_actions import KnownActions
+from shared.adapters.memory.credentials import MemoryCredentials
+from shared.adapters.memory.day_plans import MemoryDayPlans
 from shared.adapters.memory.journal import MemoryJournal
 from shared.adapters.memory.matching import Exchange
 from shared.adapters.memory.messages import (
@@ -37,10 +42,23 @@ from shared.domain.assets import Symbol
 from shared.domain.intents import AccountId
 from shared.domain.moves import Move
 from shared.domain.positions import Position
-from shared.ports.broker import ExchangeCalendar
-from shared.ports.prices import PriceSource, VolatilitySource
+from shared.ports.broker import CorporateActions, ExchangeCalendar
+from shared.ports.prices import PriceSource, VolatilityHistory, VolatilitySource
 
 OFFLINE_ACCOUNT = AccountId("offline")
+
+
+class OfflineVolatility(VolatilitySource, VolatilityHistory, Protocol):
+    """Volatility of one symbol within a tick, and of all before the open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfflineSources:
+    """What a day's plan is made from offline: the same adapters that the use cases ask."""
+
+    calendar: ExchangeCalendar
+    actions: CorporateActions
+    history: VolatilityHistory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +71,7 @@ class OfflineWorld:
     primary: PriceSource
     backup: PriceSource
     actions: KnownActions
-    volatility: VolatilitySource
+    volatility: OfflineVolatility
     watchlist: MemoryWatchlist
     positions: MemoryPositions
     doorbell: MemoryDoorbell
@@ -70,6 +88,10 @@ class OfflineWorld:
     cycles: MemoryQueue[Move] = field(default_factory=MemoryQueue)
     dead_letters: MemoryDeadLetters = field(default_factory=MemoryDeadLetters)
     metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
+    plans: MemoryDayPlans = field(default_factory=MemoryDayPlans)
+    archive: MemoryPriceArchive = field(default_factory=MemoryPriceArchive)
+    credentials: MemoryCredentials = field(default_factory=MemoryCredentials)
+    confirmations: MemoryConfirmations = field(default_factory=MemoryConfirmations)
 
     def ports(self) -> GivenPorts:
         """Give the adapters as the ports the use cases know."""
@@ -97,6 +119,11 @@ class OfflineWorld:
             channels=self.channels,
             dead_letters=self.dead_letters,
             metrics=self.metrics,
+            plans=self.plans,
+            sources=OfflineSources(calendar=self.calendar, actions=self.actions, history=self.volatility),
+            archive=self.archive,
+            credentials=self.credentials,
+            confirmations=self.confirmations,
         )
 
 
@@ -110,7 +137,7 @@ def offline_world(
     primary: PriceSource,
     backup: PriceSource | None = None,
     actions: KnownActions | None = None,
-    volatility: VolatilitySource | None = None,
+    volatility: OfflineVolatility | None = None,
     prices: MemoryPriceStore | None = None,
 ) -> OfflineWorld:
     """Build a world in memory whose book and broker agree on the cash and the positions held at the start."""

@@ -19,6 +19,7 @@ from shared.domain.intents import AccountId
 from shared.domain.moves import MoveRule
 from shared.domain.quotes import FreshnessLimits
 from shared.ports.alert_channels import AlertChannel, DeadLetters
+from shared.ports.archive import PriceArchive
 from shared.ports.book import (
     AlertOutbox,
     BrokerRecords,
@@ -31,16 +32,23 @@ from shared.ports.book import (
 )
 from shared.ports.broker import Broker, CorporateActions, ExchangeCalendar
 from shared.ports.clock import Clock
+from shared.ports.confirmations import Confirmations
+from shared.ports.credentials import Credentials
+from shared.ports.day_plans import DayPlans, DaySources
 from shared.ports.journal import JournalStore
 from shared.ports.messages import AlertQueue, CycleQueue, Doorbell
 from shared.ports.metrics import Metrics
 from shared.ports.prices import PriceSource, PriceStore, VolatilitySource
+from shared.use_cases.archive_prices import ArchivePrices
+from shared.use_cases.catch_up_session import CatchUpSession
 from shared.use_cases.check_risk import CheckRisk, RiskRules
+from shared.use_cases.confirm_live import ConfirmLive
 from shared.use_cases.judge_quotes import JudgeQuotes
 from shared.use_cases.judge_session_now import JudgeSessionNow
 from shared.use_cases.place_orders import ExecutorRules, PlaceOrders
 from shared.use_cases.poll_prices import PollPrices, PollRules
 from shared.use_cases.prepare_entry import PrepareEntry
+from shared.use_cases.prepare_session import PrepareRules, PrepareSession
 from shared.use_cases.reconcile_orders import ReconcileOrders, ReconcileRules
 from shared.use_cases.record_fact import RecordFact
 from shared.use_cases.route_alerts import RouteAlerts
@@ -97,6 +105,16 @@ class Ports(Protocol):
     def dead_letters(self) -> DeadLetters: ...  # noqa: D102
     @property
     def metrics(self) -> Metrics: ...  # noqa: D102
+    @property
+    def plans(self) -> DayPlans: ...  # noqa: D102
+    @property
+    def sources(self) -> DaySources: ...  # noqa: D102
+    @property
+    def archive(self) -> PriceArchive: ...  # noqa: D102
+    @property
+    def credentials(self) -> Credentials: ...  # noqa: D102
+    @property
+    def confirmations(self) -> Confirmations: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,11 +144,19 @@ class GivenPorts:
     channels: Mapping[Channel, AlertChannel]
     dead_letters: DeadLetters
     metrics: Metrics
+    plans: DayPlans
+    sources: DaySources
+    archive: PriceArchive
+    credentials: Credentials
+    confirmations: Confirmations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """Every bound the use cases work under; the defaults are the requirements' own."""
+    """Every bound the use cases work under; the defaults are the requirements' own.
+
+    `prepares_days` says that there is a job before the open, which the first price tick catches up on.
+    """
 
     freshness: FreshnessLimits = field(default_factory=FreshnessLimits)
     poll: PollRules = field(default_factory=PollRules)
@@ -141,6 +167,8 @@ class Rules:
     alerts: AlertRules = field(default_factory=AlertRules)
     fractional: FractionalSupport = field(default_factory=FractionalSupport)
     asset_classes: frozenset[AssetClass] = DEFAULT_ASSET_CLASSES
+    prepare: PrepareRules = field(default_factory=PrepareRules)
+    prepares_days: bool = False
 
 
 def rules_for(cadence: timedelta) -> Rules:
@@ -189,6 +217,7 @@ class UseCases:
             metrics=p.metrics,
             record=self._record,
             rules=self._rules.poll,
+            catch_up=self._catch_up if self._rules.prepares_days else None,
         )
 
     @cached_property
@@ -282,11 +311,54 @@ class UseCases:
         )
 
     @cached_property
+    def prepare_session(self) -> PrepareSession:
+        """Prepare the day."""
+        p = self._ports
+        return PrepareSession(
+            account=self._account,
+            clock=p.clock,
+            sources=p.sources,
+            watchlist=p.watchlist,
+            positions=p.positions,
+            ledgers=p.ledgers,
+            records=p.records,
+            plans=p.plans,
+            credentials=p.credentials,
+            confirmations=p.confirmations,
+            alerts=p.alerts,
+            record=self._record,
+            rules=self._rules.prepare,
+        )
+
+    @cached_property
+    def archive_prices(self) -> ArchivePrices:
+        """Archive prices."""
+        p = self._ports
+        return ArchivePrices(clock=p.clock, prices=p.prices, archive=p.archive, alerts=p.alerts)
+
+    @cached_property
+    def confirm_live(self) -> ConfirmLive:
+        """Confirm live trading."""
+        p = self._ports
+        return ConfirmLive(clock=p.clock, confirmations=p.confirmations, alerts=p.alerts, record=self._record)
+
+    @cached_property
     def set_kill_switch(self) -> SetKillSwitch:
         """Set or clear the kill switch."""
         p = self._ports
         return SetKillSwitch(
             clock=p.clock, controls=p.controls, alerts=p.alerts, doorbell=p.doorbell, record=self._record
+        )
+
+    @cached_property
+    def _catch_up(self) -> CatchUpSession:
+        p = self._ports
+        return CatchUpSession(
+            clock=p.clock,
+            plans=p.plans,
+            cooldowns=p.cooldowns,
+            alerts=p.alerts,
+            prepare=lambda: self.prepare_session,
         )
 
     @cached_property

@@ -38,9 +38,12 @@ class AlertKind(StrEnum):
     SYMBOL_BLIND = "symbol_blind"
     TICKS_MISSED = "ticks_missed"
     SESSION_UNSURE = "session_unsure"
+    SESSION_UNPREPARED = "session_unprepared"
     TRADING_STATE = "trading_state"
     RUNAWAY_LOCKED = "runaway_locked"
     BREAKER = "breaker"
+    LIVE_TRADING = "live_trading"
+    CREDENTIAL_DUE = "credential_due"
     DAILY_SUMMARY = "daily_summary"
     CHANNEL_DEAD = "channel_dead"
     SYSTEM_ERROR = "system_error"
@@ -70,6 +73,7 @@ _AT_ONCE_TO_ALL: Final = frozenset(
         AlertKind.CHANNEL_DEAD,
         AlertKind.DAILY_SUMMARY,
         AlertKind.LARGE_POSITION_CHANGE,
+        AlertKind.LIVE_TRADING,
         AlertKind.POSITION_MISMATCH,
     }
 )

@@ -10,11 +10,14 @@ HearthwatchError
 │   ├── BrokerRefusal        the broker's no, with its code and what it means for us
 │   └── ChannelDead          an alert channel that a person must mend: its address is gone or its credential refused
 └── Stop                     a person must act
-    └── InvalidValue         a value from outside that no rule can work with; names field and value
+    ├── StartRefused         what is configured does not fit together; nothing starts until it is mended
+    ├── InvalidValue         a value from outside that no rule can work with; names field and value
+    └── MissingSecret        secrets that the parameter store does not hold; names every one, never a value
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 
@@ -82,6 +85,10 @@ class Stop(HearthwatchError):
     """A person must act before this can work."""
 
 
+class StartRefused(Stop):
+    """What is configured does not fit together; the message says what is missing and what to do."""
+
+
 class InvalidValue(Stop, ValueError):
     """A value that no rule can work with; the message names the field, the value and what was expected."""
 
@@ -90,3 +97,11 @@ class InvalidValue(Stop, ValueError):
         self.field = field
         self.value = value
         self.expected = expected
+
+
+class MissingSecret(Stop):
+    """Secrets are not in the parameter store; the message names them all and says how to set them."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(f"missing in the parameter store: {', '.join(names)}; set with `make secrets`")
+        self.names = tuple(names)

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
+from itertools import groupby, pairwise
 from statistics import stdev
 from typing import Final, NamedTuple
 
 from shared.domain.assets import Symbol
+from shared.domain.bars import Bar
 from shared.domain.errors import InvalidValue
 from shared.domain.money import ONE, require_fraction
 from shared.domain.quotes import JudgedQuote
@@ -116,6 +117,37 @@ def fifteen_minute_sigma(closes_by_day: Mapping[date, Sequence[Decimal]], today:
         return None
     sigma = stdev(returns)
     return sigma if sigma > 0 else None
+
+
+def quarter_closes(bars: Iterable[Bar]) -> dict[date, Sequence[Decimal]]:
+    """Give each day's closes at every full 15 minutes; a step without a trade keeps the price before it.
+
+    Bars come in the order of time and are no longer than a step. Days are told apart by their UTC date: regular
+    sessions of US exchanges lie within one.
+    """
+    return {day: _steps(series) for day, series in groupby(bars, key=lambda bar: bar.start.date())}
+
+
+def _steps(bars: Iterable[Bar]) -> Sequence[Decimal]:
+    """Read one day's closes at every full step, from the first that is known."""
+    closes: list[Decimal] = []
+    due: datetime | None = None
+    last: Decimal | None = None
+    for bar in bars:
+        if due is None:
+            due = _step_at_or_after(bar.end)
+        while last is not None and bar.end > due:
+            closes.append(last)
+            due += SIGMA_STEP
+        last = bar.close
+    if last is not None:
+        closes.append(last)
+    return closes
+
+
+def _step_at_or_after(instant: datetime) -> datetime:
+    floor = instant.replace(minute=instant.minute - instant.minute % 15, second=0, microsecond=0)
+    return floor if floor == instant else floor + SIGMA_STEP
 
 
 def _log_returns(closes: Iterable[Decimal]) -> list[float]:

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from shared.domain.assets import Symbol
 from shared.domain.moves import Bounds
 from shared.domain.quotes import JudgedQuote, Quote
+from shared.domain.session import TradingDay
 from shared.domain.times import Tick
 
 
@@ -61,4 +62,17 @@ class VolatilitySource(Protocol):
 
     def sigma(self, symbol: Symbol, now: datetime) -> float | None:
         """Return the standard deviation of 15-minute returns known at `now`; None is unknown, never zero."""
+        ...
+
+
+class VolatilityHistory(Protocol):
+    """Where the volatilities of a day are worked out from, all at once."""
+
+    def sigmas(
+        self, symbols: Sequence[Symbol], sessions: Sequence[TradingDay], now: datetime
+    ) -> Mapping[Symbol, float | None]:
+        """Return, for each symbol, the standard deviation of 15-minute returns over the newest 20 of the sessions.
+
+        `sessions` have ended by `now`, oldest first. None is unknown: fewer than 20 of them have prices.
+        """
         ...

@@ -22,6 +22,7 @@ from shared.domain.quotes import JudgedQuote
 from shared.domain.session import TradingDay
 from shared.domain.stops import RiskVerdict, is_due, judge_exit
 from shared.domain.times import LATE_AFTER, Tick, iso
+from shared.domain.trade_fields import trade_fields
 from shared.domain.trading_state import UNREADABLE_KILL_SWITCH, HaltReason, KillSwitch, TradingState, trading_state
 from shared.ports.book import BrokerRecords, Controls, Ledgers, Positions
 from shared.ports.broker import ExchangeCalendar
@@ -316,6 +317,7 @@ def _stop_alert(intent: Intent) -> Alert:
         at=intent.created_at,
         text=f"{intent.evidence.text}: selling {plain(intent.quantity)}{note}",
         occurrence=intent.id,
+        fields=trade_fields(intent, intent.created_at),
     )
 
 

@@ -22,6 +22,7 @@ from shared.domain.money import ZERO, plain
 from shared.domain.orders import HeldPosition, Order, OrderStatus, request_for
 from shared.domain.session import Session, SessionState
 from shared.domain.times import iso
+from shared.domain.trade_fields import trade_fields
 from shared.ports.book import Controls, Leases, Ledgers
 from shared.ports.broker import Broker
 from shared.ports.clock import Clock
@@ -168,10 +169,11 @@ class _Run:
     def _problem(self, intent: Intent, error: Exception) -> None:
         self.report.problems.append(f"{intent.symbol} {intent.id}: {error}")
         if intent.is_entry:
-            self._tell(AlertKind.SYSTEM_ERROR, Severity.WARNING, f"order {intent.symbol}", str(error), intent.id)
+            subject = f"order {intent.symbol}"
+            self._tell(intent, AlertKind.SYSTEM_ERROR, Severity.WARNING, subject, str(error), intent.id)
         else:
             text = f"{intent.symbol}: the exit was not sent, trying again at the next tick: {error}"
-            self._tell(AlertKind.EXIT_BLOCKED, Severity.CRITICAL, intent.symbol, text, self._minute())
+            self._tell(intent, AlertKind.EXIT_BLOCKED, Severity.CRITICAL, intent.symbol, text, self._minute())
 
     # exits
 
@@ -200,7 +202,7 @@ class _Run:
         self.report.waiting.append(intent.id)
         if session.state is SessionState.UNSURE:
             text = f"{intent.symbol}: the exit waits, the session is unsure ({session.reason})"
-            self._tell(AlertKind.SESSION_UNSURE, Severity.CRITICAL, intent.symbol, text, self._minute())
+            self._tell(intent, AlertKind.SESSION_UNSURE, Severity.CRITICAL, intent.symbol, text, self._minute())
 
     def _cancel_opposite(self, intent: Intent) -> bool:
         """Cancel our own resting buy in the symbol first: the broker refuses both sides at once."""
@@ -226,7 +228,7 @@ class _Run:
     def _blocked(self, intent: Intent, why: str) -> None:
         self.report.waiting.append(intent.id)
         text = f"{intent.symbol}: the exit cannot be sent: {why}. Cancel that order at the broker."
-        self._tell(AlertKind.EXIT_BLOCKED, Severity.CRITICAL, intent.symbol, text, self._minute())
+        self._tell(intent, AlertKind.EXIT_BLOCKED, Severity.CRITICAL, intent.symbol, text, self._minute())
 
     # entries
 
@@ -360,7 +362,7 @@ class _Run:
             return
         self._change_intent(claim.id, lambda i: _step(i, _S.UNKNOWN))
         text = f"{claim.symbol}: whether the broker has the {claim.side} order is unknown ({problem}); asking again"
-        self._tell(AlertKind.ORDER_UNKNOWN, Severity.WARNING, claim.id, text, claim.id)
+        self._tell(claim, AlertKind.ORDER_UNKNOWN, Severity.WARNING, claim.id, text, claim.id)
         ring_quietly(self.x.doorbell, self.x.rules.look_again)
 
     def _find(self, claim: Intent) -> Order | None:
@@ -381,7 +383,7 @@ class _Run:
     def _reject(self, claim: Intent, why: str, order_id: str) -> None:
         severity = Severity.WARNING if claim.is_entry else Severity.CRITICAL
         text = f"{claim.symbol}: the broker refused the {claim.side} order: {why}"
-        self._tell(AlertKind.ORDER_REFUSED, severity, claim.id, text, claim.id)
+        self._tell(claim, AlertKind.ORDER_REFUSED, severity, claim.id, text, claim.id)
         closed_at = self.x.clock.now()
         self._change_intent(
             claim.id, lambda i: _step(i, _S.REJECTED, note=why, closed_at=closed_at, broker_order_id=order_id)
@@ -445,12 +447,20 @@ class _Run:
         except TryAgain as error:
             log.warning("fact not journaled", extra={"fact": kind, "intent": claim.id, "problem": str(error)})
 
-    def _tell(self, kind: AlertKind, severity: Severity, subject: str, text: str, occurrence: str) -> None:
+    def _tell(
+        self, intent: Intent, kind: AlertKind, severity: Severity, subject: str, text: str, occurrence: str
+    ) -> None:
         at = self.x.clock.now()
-        tell_quietly(
-            self.x.alerts,
-            Alert(kind=kind, severity=severity, subject=subject, at=at, text=text, occurrence=occurrence),
+        alert = Alert(
+            kind=kind,
+            severity=severity,
+            subject=subject,
+            at=at,
+            text=text,
+            occurrence=occurrence,
+            fields=trade_fields(intent, at),
         )
+        tell_quietly(self.x.alerts, alert)
 
     def _minute(self) -> str:
         return iso(self.x.clock.now().replace(second=0, microsecond=0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,7 +12,7 @@ from typing import Final
 
 from shared.domain.alerts import Alert, AlertKind, Severity
 from shared.domain.assets import Symbol
-from shared.domain.errors import TryAgain
+from shared.domain.errors import HearthwatchError, TryAgain
 from shared.domain.intents import AccountId
 from shared.domain.money import as_price
 from shared.domain.moves import Move, MoveRule, find_move, may_have_moved, volatility_score
@@ -28,6 +28,7 @@ from shared.ports.prices import Minute, PriceStore, VolatilitySource
 from shared.use_cases.judge_quotes import JudgeQuotes, Memory
 from shared.use_cases.record_fact import RecordFact
 from shared.use_cases.tell import tell_quietly
+from shared.use_cases.watched_symbols import watched_symbols
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,10 @@ class PollRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollPrices:
-    """Run one price tick; the same tick again changes nothing."""
+    """Run one price tick; the same tick again changes nothing.
+
+    `catch_up` prepares a day that nobody prepared before the open, when there is such a job at all.
+    """
 
     account: AccountId
     clock: Clock
@@ -88,6 +92,7 @@ class PollPrices:
     metrics: Metrics
     record: RecordFact
     rules: PollRules = field(default_factory=PollRules)
+    catch_up: Callable[[Tick], None] | None = None
 
     def __call__(self, tick: Tick) -> PollReport:
         """Quote, judge, store and compare; outside the session there is nothing to poll."""
@@ -100,7 +105,8 @@ class PollPrices:
             # prices of now stored under an earlier minute would be a lie; that minute stays empty
             overtaken = previous.at > tick.scheduled
             return PollReport(result=PollResult.LATE if overtaken else PollResult.DUPLICATE)
-        symbols = self._universe()
+        self._catch_up(tick)
+        symbols = watched_symbols(self.account, self.watchlist, self.positions, self.ledgers)
         memory = self.judge.carried_over(symbols, previous, day.date)
         quotes = self.judge(symbols, memory)
         if not self.prices.put_minute(tick, quotes):
@@ -110,11 +116,17 @@ class PollPrices:
         moves, problems = self._report_moves(tick, quotes, memory)
         return PollReport(result=PollResult.STORED, quotes=quotes, moves=moves, problems=problems)
 
-    def _universe(self) -> list[Symbol]:
-        """Join watchlist, positions and open orders, each symbol once."""
-        held = (position.symbol for position in self.positions.all())
-        working = (intent.symbol for intent in self.ledgers.load(self.account).open.values())
-        return list(dict.fromkeys((*self.watchlist.symbols(), *held, *working)))
+    def _catch_up(self, tick: Tick) -> None:
+        """Prepare the day if that was missed; prices are polled whether or not it works."""
+        if self.catch_up is None:
+            return
+        try:
+            self.catch_up(tick)
+        except HearthwatchError as error:
+            log.warning("day not caught up", extra={"problem": str(error)})
+            text = f"The day is not prepared, and catching up failed: {error}"
+            alert = _alert(AlertKind.SESSION_UNPREPARED, Severity.WARNING, "catching up", tick, text)
+            tell_quietly(self.alerts, alert)
 
     def _report_moves(
         self, tick: Tick, quotes: dict[Symbol, JudgedQuote], memory: Memory

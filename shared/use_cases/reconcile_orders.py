@@ -44,6 +44,7 @@ from shared.domain.reconciliation import (
     unexplained,
 )
 from shared.domain.times import iso
+from shared.domain.trade_fields import trade_fields
 from shared.ports.book import BrokerRecords, Ledgers, Positions
 from shared.ports.broker import Broker, CorporateActions
 from shared.ports.clock import Clock
@@ -501,7 +502,15 @@ def _closing_alert(intent: Intent, at: datetime) -> Alert:
     at_price = f" at {as_price(round_fill_price(price))}" if price is not None else ""
     note = f": {intent.note}" if intent.note else ""
     text = f"{intent.symbol}: {intent.side} {intent.state.value.lower()}, {filled} shares{at_price}{note}"
-    return Alert(kind=kind, severity=severity, subject=intent.id, at=at, text=text, occurrence=intent.id)
+    return Alert(
+        kind=kind,
+        severity=severity,
+        subject=intent.id,
+        at=at,
+        text=text,
+        occurrence=intent.id,
+        fields=trade_fields(intent, at),
+    )
 
 
 _CLOSINGS: Final = {

@@ -54,15 +54,12 @@ class RouteAlerts:
         Returning means that the alert is safe in the outbox: what cannot be sent now is sent by a later `sweep`.
         """
         incident = self._store(alert)
-        return None if incident is None else self._deliver(incident)
+        return None if incident is None else self._delivered(incident)
 
     def sweep(self) -> None:
         """Send what is due and escalate what nobody acknowledged; runs every minute."""
         for incident in self.outbox.unsettled():
-            try:
-                self._deliver(incident)
-            except Conflict:
-                log.info("incident changed meanwhile", extra={"incident": incident.key})
+            self._delivered(incident)
 
     def acknowledge(self, incident_key: str) -> bool:
         """Mark the newest incident of a kind and subject as seen by a person; False when there is none."""
@@ -94,6 +91,14 @@ class RouteAlerts:
             except Conflict:
                 continue
         raise Conflict(f"incident {alert.incident_key} stayed contended over {_TRIES} tries")
+
+    def _delivered(self, incident: Incident) -> Incident:
+        """Deliver what is due, unless another router is at it: what that one leaves, a later sweep finds."""
+        try:
+            return self._deliver(incident)
+        except Conflict:
+            log.info("incident changed meanwhile", extra={"incident": incident.key})
+            return incident
 
     def _deliver(self, incident: Incident) -> Incident:
         if incident.escalation_due(self.clock.now(), self.rules):

@@ -9,23 +9,30 @@ from random import Random
 
 import pytest
 
+from shared.adapters.aws.prices import DynamoPriceStore
+from shared.adapters.aws.table import Condition, Key
 from shared.adapters.memory.prices import MemoryPriceStore
 from shared.domain.assets import Symbol
 from shared.domain.moves import Bounds
 from shared.domain.quotes import NO_DOUBTS, Doubt, JudgedQuote
 from shared.domain.times import Tick
 from shared.ports.prices import PriceStore
+from tests.contract.conftest import NewTable
+from tests.fakes.racing import WRITERS, race
 
 START = datetime(2026, 6, 10, 13, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 TSLA, KO = Symbol("TSLA"), Symbol("KO")
 
-STORES: dict[str, Callable[[], PriceStore]] = {"memory": MemoryPriceStore}
+STORES: dict[str, Callable[[NewTable], PriceStore]] = {
+    "memory": lambda new_table: MemoryPriceStore(),
+    "dynamodb": lambda new_table: DynamoPriceStore(new_table()),
+}
 
 
 @pytest.fixture(params=sorted(STORES))
-def store(request: pytest.FixtureRequest) -> PriceStore:
-    return STORES[request.param]()
+def store(request: pytest.FixtureRequest, new_table: NewTable) -> PriceStore:
+    return STORES[request.param](new_table)
 
 
 def tick(minute: int) -> Tick:
@@ -130,6 +137,87 @@ def test_bounds_enclose_every_price_of_every_window_whatever_was_put_and_asked_b
         for stored in store.window(since, before):
             for symbol, quote in stored.quotes.items():
                 assert quote.price is None or bounds[symbol].low <= quote.price <= bounds[symbol].high
+
+
+def test_empty_stretch_has_an_empty_window(store: PriceStore) -> None:
+    store.put_minute(tick(0), {TSLA: judged(TSLA, "320")})
+
+    assert list(store.window(START, START)) == []
+    assert list(store.window(START + MINUTE, START)) == []
+
+
+def test_of_parallel_puts_of_one_tick_one_is_stored(store: PriceStore) -> None:
+    prices = [str(number + 1) for number in range(WRITERS)]
+
+    stored = race(lambda number: store.put_minute(tick(0), {TSLA: judged(TSLA, prices[number])}))
+
+    assert stored.count(True) == 1
+    (minute,) = store.window(START, START + MINUTE)
+    assert minute.quotes[TSLA].price == Decimal(prices[stored.index(True)])
+    assert store.latest() == minute
+
+
+def test_parallel_ticks_are_all_stored_and_the_newest_is_the_latest(store: PriceStore) -> None:
+    stored = race(lambda number: store.put_minute(tick(number), {TSLA: judged(TSLA, str(number + 1))}))
+
+    latest = store.latest()
+    assert all(stored)
+    assert latest is not None
+    assert latest.at == tick(WRITERS - 1).scheduled
+    assert [minute.at for minute in store.window(START, START + WRITERS * MINUTE)] == [
+        tick(number).scheduled for number in range(WRITERS)
+    ]
+
+
+def test_sixteen_ticks_leave_one_item_each_and_fifteen_in_a_window_of_fifteen_minutes(new_table: NewTable) -> None:
+    table = new_table()
+    store = DynamoPriceStore(table)
+    symbols = [Symbol(f"SYM{number}") for number in range(30)]
+    for minute in range(16):
+        store.put_minute(tick(minute), {symbol: judged(symbol, "320.1250") for symbol in symbols})
+
+    items = table.query("minutes")
+    window = store.window(tick(1).scheduled, tick(16).scheduled)
+
+    assert len(items) == 16
+    assert [len(minute.quotes) for minute in window] == [30] * 15
+    assert [item["expires"] for item in items] == [
+        int((tick(minute).scheduled + timedelta(days=2)).timestamp()) for minute in range(16)
+    ]
+
+
+def test_latest_minute_outlives_the_table_forgetting_the_others(new_table: NewTable) -> None:
+    table = new_table()
+    store = DynamoPriceStore(table)
+    store.put_minute(tick(0), {TSLA: judged(TSLA, "320")})
+
+    latest = table.get(Key("latest", "minute"))
+
+    assert latest is not None
+    assert "expires" not in latest
+
+
+def test_tick_delivered_again_makes_up_for_a_run_that_ended_between_its_two_writes(new_table: NewTable) -> None:
+    table = new_table()
+    store = DynamoPriceStore(table)
+    store.put_minute(tick(0), {TSLA: judged(TSLA, "320")})
+    store.put_minute(tick(1), {TSLA: judged(TSLA, "321")})
+    assert table.delete(Key("latest", "minute"), schema=1, when=Condition("#at > :at", {"at": 0}))
+
+    assert not store.put_minute(tick(1), {TSLA: judged(TSLA, "999")})
+
+    latest = store.latest()
+    assert latest is not None
+    assert (latest.at, latest.quotes[TSLA].price) == (tick(1).scheduled, Decimal(321))
+
+
+def test_minute_of_five_hundred_symbols_fits_twice_into_an_item(new_table: NewTable) -> None:
+    table = new_table()
+    quotes = {symbol: blind(symbol) for symbol in (Symbol(f"SYM{number}") for number in range(500))}
+    DynamoPriceStore(table).put_minute(tick(0), quotes)
+
+    (item,) = table.query("minutes")
+    assert len(str(item["body"])) < 200 * 1024
 
 
 def test_memory_store_makes_its_bounds_anew() -> None:

@@ -87,6 +87,11 @@ class ScriptedServer:
     def count(self, method: str) -> int:
         return sum(1 for request in self.arrived if request.method == method)
 
+    def play(self, *steps: Step) -> None:
+        """Go on with these steps, whatever was left of those before."""
+        last = len(self._steps) - 1
+        self._steps = [self._steps[min(place, last)] for place in range(len(self.arrived))] + list(steps)
+
     def __enter__(self) -> ScriptedServer:
         self._threads[0].start()
         return self

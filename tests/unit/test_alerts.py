@@ -26,7 +26,14 @@ from tests.unit.builders import MINUTE, NOW, SECOND
 
 RULES = AlertRules()
 DISCORD, BOTH = {Channel.DISCORD}, {Channel.DISCORD, Channel.EMAIL}
-ALWAYS_BOTH = {"breaker", "large_position_change", "position_mismatch", "daily_summary", "channel_dead"}
+ALWAYS_BOTH = {
+    "breaker",
+    "channel_dead",
+    "daily_summary",
+    "large_position_change",
+    "live_trading",
+    "position_mismatch",
+}
 BOTH_WHEN_CRITICAL = {
     "exit_blocked",
     "order_abandoned",

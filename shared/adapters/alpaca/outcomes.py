@@ -102,6 +102,17 @@ def is_unknown_order(error: APIError) -> bool:
     return error.status_code == 404 and bool(_body(error))
 
 
+def refuses_keys(status: int, message: str) -> bool:
+    """Say whether a reply means that our keys are not taken: then the request was certainly not acted on."""
+    return status == 401 or (status == 403 and _NOT_OUR_KEYS.search(message) is not None)
+
+
+def message_of(body: str) -> str:
+    """Read what an error reply says."""
+    message = _object(body).get("message")
+    return message if isinstance(message, str) else body[:200]
+
+
 def _failed_write(
     what: str, error: APIError, clock: Clock, refused_as: Refusal
 ) -> TryAgain | OutcomeUnknown | BrokerRefusal:
@@ -110,7 +121,7 @@ def _failed_write(
         return throttled(what, error, clock.now())
     if status is None or status == 408 or not 400 <= status < 500:
         return OutcomeUnknown(f"{what}: Alpaca answered {status}: {message}")
-    if status == 401 or (status == 403 and _NOT_OUR_KEYS.search(message)):
+    if refuses_keys(status, message):
         return Unavailable(f"{what}: Alpaca does not take our keys: {message}")
     code = _body(error).get("code")
     kind = next((kind for pattern, kind in REFUSALS if pattern.search(message)), refused_as)
@@ -142,13 +153,16 @@ def _at(epoch_seconds: str) -> datetime:
 
 
 def _message(error: APIError) -> str:
-    message = _body(error).get("message")
-    return message if isinstance(message, str) else str(error)[:200]
+    return message_of(str(error))
 
 
 def _body(error: APIError) -> dict[str, Any]:
+    return _object(str(error))
+
+
+def _object(text: str) -> dict[str, Any]:
     try:
-        body = json.loads(str(error))
+        body = json.loads(text)
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from operator import attrgetter
 from threading import Lock
 from typing import Final
 
@@ -21,6 +22,7 @@ from shared.domain.reconciliation import BrokerFacts
 from shared.domain.trading_state import KillSwitch, TradingState
 
 _RECENT: Final = 5
+_opened_at = attrgetter("opened_at")
 
 
 class MemoryLedgers:
@@ -189,7 +191,7 @@ class MemoryAlertOutbox:
         return self._by_subject.get(incident_key, [])[-_RECENT:]
 
     def unsettled(self) -> Sequence[Incident]:
-        return list(self._watched.values())
+        return sorted(self._watched.values(), key=_opened_at)
 
     def put(self, incident: Incident) -> Incident:
         with self._lock:
@@ -200,8 +202,7 @@ class MemoryAlertOutbox:
             saved = self._incidents[key] = replace(incident, version=incident.version + 1)
             in_subject = self._by_subject.setdefault(incident.alert.incident_key, [])
             if stored is None:
-                self._places[key] = len(in_subject)
-                in_subject.append(saved)
+                self._add(saved, in_subject)
             else:
                 in_subject[self._places[key]] = saved
             if saved.needs_watching:
@@ -220,3 +221,16 @@ class MemoryAlertOutbox:
     def every(self) -> Sequence[Incident]:
         """Return every incident, oldest first; for reports over a finished run."""
         return list(self._incidents.values())
+
+    def _add(self, incident: Incident, in_subject: list[Incident]) -> None:
+        """Put an incident behind those opened before it; one whose alert came late is not the newest."""
+        late = bool(in_subject) and _opening(incident) < _opening(in_subject[-1])
+        in_subject.append(incident)
+        if late:
+            in_subject.sort(key=_opening)
+        for place in range(0 if late else len(in_subject) - 1, len(in_subject)):
+            self._places[in_subject[place].key] = place
+
+
+def _opening(incident: Incident) -> tuple[datetime, str]:
+    return incident.opened_at, incident.alert.occurrence

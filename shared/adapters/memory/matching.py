@@ -110,6 +110,22 @@ class _Holding:
     average_entry_price: Decimal
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeState:
+    """Everything that an exchange remembers, apart from how it was set up; each part in the exchange's own order."""
+
+    account_id: str
+    cash: Decimal
+    listings: tuple[Listing, ...]
+    halted: tuple[Symbol, ...]
+    last: tuple[Bar, ...]
+    holdings: dict[Symbol, _Holding]
+    orders: tuple[Order, ...]
+    working: tuple[_Resting, ...]
+    fills: tuple[Fill, ...]
+    applied: tuple[CorporateAction, ...]
+
+
 class Exchange:
     """One account at an exchange; not safe for use by several threads at once."""
 
@@ -139,6 +155,35 @@ class Exchange:
         self._working: dict[Symbol, dict[str, _Resting]] = {}
         self._days: dict[date, TradingDay | None] = {}
         self._applied: set[CorporateAction] = set()
+
+    def state(self) -> ExchangeState:
+        """Copy what the exchange remembers."""
+        return ExchangeState(
+            account_id=self.account_id,
+            cash=self.cash,
+            listings=tuple(self._listings.values()),
+            halted=tuple(sorted(self._halted)),
+            last=tuple(self._last.values()),
+            holdings={symbol: replace(holding) for symbol, holding in self._holdings.items()},
+            orders=tuple(self._orders.values()),
+            working=tuple(replace(resting) for resting in self._all_working()),
+            fills=tuple(self.fills),
+            applied=tuple(sorted(self._applied, key=lambda action: (action.ex_date, action.symbol, action.kind))),
+        )
+
+    def restore(self, state: ExchangeState) -> None:
+        """Go on from a state in place of one's own."""
+        self.account_id, self.cash, self.fills = state.account_id, state.cash, list(state.fills)
+        self._listings = {listing.symbol: listing for listing in state.listings}
+        self._halted = set(state.halted)
+        self._last = {bar.symbol: bar for bar in state.last}
+        self._holdings = {symbol: replace(holding) for symbol, holding in state.holdings.items()}
+        self._orders = {order.id: order for order in state.orders}
+        self._ids = {order.client_order_id: order.id for order in state.orders}
+        self._working = {}
+        for resting in state.working:
+            self._working.setdefault(resting.order.symbol, {})[resting.order.id] = replace(resting)
+        self._applied = set(state.applied)
 
     def list_symbol(self, symbol: Symbol, *, fractionable: bool = True, tradable: bool = True) -> None:
         """Admit a symbol to trading; one that a bar named is admitted by itself, with fractions."""

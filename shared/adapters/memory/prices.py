@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from operator import attrgetter
+from threading import Lock
 from types import MappingProxyType
 from typing import Final, cast
 
@@ -62,7 +63,7 @@ class BarFeed:
         self._days = sorted(days)
         self._now: datetime | None = None
         self._known: dict[Symbol, Bar] = {}
-        self._recorded = {symbol: _Recording(quotes) for symbol, quotes in (recorded or {}).items()}
+        self._recorded = {symbol: Recording(quotes) for symbol, quotes in (recorded or {}).items()}
 
     def advance(self, now: datetime) -> Sequence[Bar]:
         """Move to `now` and return the bars that became known since, oldest first and by symbol within an instant."""
@@ -115,7 +116,7 @@ def _batches(bars: Mapping[Symbol, Sequence[Bar]]) -> dict[datetime, dict[Symbol
     return dict(batches)
 
 
-class _Recording:
+class Recording:
     """The recorded quotes of one symbol, read forward."""
 
     def __init__(self, quotes: Collection[Quote]) -> None:
@@ -126,11 +127,13 @@ class _Recording:
 
     def over(self, made: Quote, day: TradingDay, now: datetime) -> Quote:
         """Lay the newest quote recorded in the session over the made one."""
+        newest = self.newest(day, now)
+        return made if newest is None else made._replace(bid=newest.bid, ask=newest.ask)
+
+    def newest(self, day: TradingDay, now: datetime) -> Quote | None:
+        """Return the newest quote that was recorded in the session by now."""
         place = bisect_right(self._times, now) - 1
-        if place < 0 or self._times[place] <= day.opens:
-            return made
-        newest = self._quotes[place]
-        return made._replace(bid=newest.bid, ask=newest.ask)
+        return None if place < 0 or self._times[place] <= day.opens else self._quotes[place]
 
 
 class MemoryPriceStore:
@@ -138,15 +141,17 @@ class MemoryPriceStore:
 
     def __init__(self, keep: timedelta = _KEPT) -> None:
         self._keep = keep
+        self._lock = Lock()
         self._minutes: list[Minute] = []
         self._bounds: dict[Symbol, Bounds] = {}
         self._bounded_since: datetime | None = None
 
     def put_minute(self, tick: Tick, quotes: Mapping[Symbol, JudgedQuote]) -> bool:
         minute = Minute(tick.scheduled, MappingProxyType(dict(quotes)))
-        stored = self._insert(minute)
-        if stored:
-            self._widen(minute)
+        with self._lock:
+            stored = self._insert(minute)
+            if stored:
+                self._widen(minute)
         return stored
 
     def latest(self) -> Minute | None:
@@ -158,12 +163,13 @@ class MemoryPriceStore:
 
     def bounds(self, since: datetime, before: datetime) -> Mapping[Symbol, Bounds]:
         """Bound every minute from `since` on; the same bounds serve later windows too, until they are made anew."""
-        reach = self._bounded_since
-        if reach is None or not reach <= since < reach + _BOUNDS_SERVE:
-            self._bounded_since, self._bounds = since, {}
-            for minute in self._minutes[bisect_left(self._minutes, since, key=_at) :]:
-                self._widen(minute)
-        return self._bounds
+        with self._lock:
+            reach = self._bounded_since
+            if reach is None or not reach <= since < reach + _BOUNDS_SERVE:
+                self._bounded_since, self._bounds = since, {}
+                for minute in self._minutes[bisect_left(self._minutes, since, key=_at) :]:
+                    self._widen(minute)
+            return self._bounds
 
     def _insert(self, minute: Minute) -> bool:
         minutes, at = self._minutes, minute.at

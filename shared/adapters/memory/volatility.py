@@ -1,20 +1,18 @@
 """Volatility from the bars of a replay, as far as they were known at the time.
 
-Decided: a day's closes are read at every full quarter of an hour, where a step without a trade keeps the price
-before it; only days before the present one count, so nothing of the present day leaks into its own yardstick.
-Regular sessions of US exchanges lie within one UTC day, so days are told apart by their UTC date.
+Decided: only days before the present one count, so nothing of the present day leaks into its own yardstick.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from itertools import groupby
 
 from shared.domain.assets import Symbol
 from shared.domain.bars import Bar
-from shared.domain.moves import SIGMA_STEP, fifteen_minute_sigma
+from shared.domain.moves import SIGMA_STEP, fifteen_minute_sigma, quarter_closes
+from shared.domain.session import TradingDay
 
 
 class BarVolatility:
@@ -32,32 +30,11 @@ class BarVolatility:
         if asked not in self._sigmas:
             closes = self._closes.get(symbol)
             if closes is None:
-                closes = self._closes[symbol] = _closes_by_day(self._bars[symbol])
+                closes = self._closes[symbol] = quarter_closes(self._bars[symbol])
             self._sigmas[asked] = fifteen_minute_sigma(closes, now.date())
         return self._sigmas[asked]
 
-
-def _closes_by_day(bars: Iterable[Bar]) -> dict[date, Sequence[Decimal]]:
-    return {day: _steps(series) for day, series in groupby(bars, key=lambda bar: bar.start.date())}
-
-
-def _steps(bars: Iterable[Bar]) -> Sequence[Decimal]:
-    """Read one day's closes at every full step, from the first that is known."""
-    closes: list[Decimal] = []
-    due: datetime | None = None
-    last: Decimal | None = None
-    for bar in bars:
-        if due is None:
-            due = _step_at_or_after(bar.end)
-        while last is not None and bar.end > due:
-            closes.append(last)
-            due += SIGMA_STEP
-        last = bar.close
-    if last is not None:
-        closes.append(last)
-    return closes
-
-
-def _step_at_or_after(instant: datetime) -> datetime:
-    floor = instant.replace(minute=instant.minute - instant.minute % 15, second=0, microsecond=0)
-    return floor if floor == instant else floor + SIGMA_STEP
+    def sigmas(
+        self, symbols: Sequence[Symbol], sessions: Sequence[TradingDay], now: datetime
+    ) -> Mapping[Symbol, float | None]:
+        return {symbol: self.sigma(symbol, now) for symbol in symbols}

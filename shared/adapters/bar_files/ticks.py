@@ -1,4 +1,4 @@
-"""When a replay ticks: at the open, at every bar's end in step, and at the close."""
+"""When recorded bars are watched: a tick at the open, at every bar's end in step, and at the close."""
 
 from __future__ import annotations
 

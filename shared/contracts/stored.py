@@ -1,0 +1,117 @@
+"""Stored items: the text of everything the tables hold, and the schema number each text carries (faults 33 and 42).
+
+A stored item has one `body`, its value as JSON, beside the attributes that conditions look at: `version` counts writes
+and stays out of the body, `schema` says which form the body has. A reader knows its own schema and the one before,
+which `upgrade` carries over. What is newer stops it: that code is not meant to understand, and a writer must not
+overwrite, what another version of the program has decided. Nothing here reads or writes a table.
+
+Golden texts of each form lie in tests/samples/stored. A change that breaks one needs the next schema number and an
+upgrade from the one before; a name or flag is never used again with another meaning.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from functools import cached_property
+from typing import Any, Final, Generic, TypeVar
+
+from shared.contracts.forms import Form, Misfit, form_of
+from shared.domain.alerts import Incident
+from shared.domain.assets import Symbol
+from shared.domain.errors import InvalidValue, Stop, Unavailable
+from shared.domain.intents import Intent
+from shared.domain.journal import Link
+from shared.domain.ledger import Ledger
+from shared.domain.positions import Position
+from shared.domain.reconciliation import BrokerFacts
+from shared.domain.trading_state import KillSwitch, TradingState
+from shared.ports.prices import Minute
+
+T = TypeVar("T")
+Fields = dict[str, Any]
+
+
+class NewerSchema(Stop):
+    """A stored item was written by a newer version of the program; this one must neither use nor overwrite it."""
+
+    def __init__(self, item: str, found: int, known: int) -> None:
+        super().__init__(f"{item}: its schema is {found}, this version of the program knows up to {known}")
+        self.item = item
+        self.found = found
+        self.known = known
+
+
+class Unreadable(Unavailable):
+    """A stored item is not what its schema says; it counts as one that cannot be had, until a person mends it.
+
+    So nothing new is risked on it, while exits that can do without it go on.
+    """
+
+
+class StoredForm(Generic[T]):
+    """The text of one kind of item; `upgrade` turns the fields of the schema before into those of this one."""
+
+    def __init__(
+        self, name: str, kind: Any, *, schema: int = 1, upgrade: Callable[[Fields], Fields] | None = None
+    ) -> None:
+        self.name = name
+        self.schema = schema
+        self._kind = kind
+        self._upgrade = upgrade
+
+    def dumps(self, value: T) -> str:
+        """Write a value; the same value gives the same text. Raises InvalidValue for one that could not be read."""
+        try:
+            plain = self._form.write(value)
+        except Misfit as misfit:
+            raise InvalidValue(self.name, type(value).__name__, str(misfit)) from misfit
+        if self._is_versioned:
+            del plain["version"]
+        return json.dumps(plain, separators=(",", ":"))
+
+    def loads(self, body: str, *, schema: int, version: int, item: str) -> T:
+        """Read the value of a stored version; `item` names it in errors. Raises NewerSchema or Unreadable."""
+        if schema > self.schema:
+            raise NewerSchema(item, schema, self.schema)
+        try:
+            value: T = self._form.read(self._current(json.loads(body), schema, version))
+        except Misfit as misfit:
+            raise Unreadable(f"{item}: not a stored {self.name}: {misfit}") from misfit
+        except InvalidValue as problem:
+            raise Unreadable(
+                f"{item}: not a stored {self.name}: {problem.field}: expected {problem.expected}"
+            ) from problem
+        except (ValueError, RecursionError) as problem:
+            raise Unreadable(f"{item}: not a stored {self.name}: not JSON") from problem
+        return value
+
+    def _current(self, plain: Any, schema: int, version: int) -> Any:
+        if schema < self.schema:
+            if self._upgrade is None or schema != self.schema - 1:
+                raise Misfit(f"schema {self.schema} or the one before, found {schema}: upgrade the stored items")
+            plain = self._upgrade(plain)
+        if self._is_versioned and isinstance(plain, dict):
+            return {**plain, "version": version}
+        return plain
+
+    @cached_property
+    def _form(self) -> Form:
+        return form_of(self._kind)
+
+    @cached_property
+    def _is_versioned(self) -> bool:
+        return is_dataclass(self._kind) and any(field.name == "version" for field in fields(self._kind))
+
+
+LEDGER: Final = StoredForm[Ledger]("ledger", Ledger)
+INTENT: Final = StoredForm[Intent]("intent", Intent)
+POSITION: Final = StoredForm[Position]("position", Position)
+BROKER_FACTS: Final = StoredForm[BrokerFacts]("broker_facts", BrokerFacts)
+KILL_SWITCH: Final = StoredForm[KillSwitch]("kill_switch", KillSwitch)
+TRADING_STATE: Final = StoredForm[TradingState]("trading_state", TradingState)
+WATCHLIST: Final = StoredForm[tuple[Symbol, ...]]("watchlist", tuple[Symbol, ...])
+INCIDENT: Final = StoredForm[Incident]("incident", Incident)
+MINUTE: Final = StoredForm[Minute]("minute", Minute)
+LINK: Final = StoredForm[Link]("link", Link)

@@ -1,0 +1,346 @@
+"""Values of everything that is stored: one specimen of each form, and strategies that make many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, timedelta
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from shared.contracts.stored import (
+    BROKER_FACTS,
+    INCIDENT,
+    INTENT,
+    KILL_SWITCH,
+    LEDGER,
+    LINK,
+    MINUTE,
+    POSITION,
+    TRADING_STATE,
+    WATCHLIST,
+    StoredForm,
+)
+from shared.domain.alerts import Alert, AlertKind, AlertRules, Channel, Delivery, DeliveryState, Severity, open_incident
+from shared.domain.alerts import Incident as AlertIncident
+from shared.domain.intents import Evidence, Intent, IntentState, OrderType, Purpose, Reason, Side, TimeInForce
+from shared.domain.journal import Fact, Link, next_link
+from shared.domain.ledger import Ledger, SentEntry, Tried
+from shared.domain.positions import Position
+from shared.domain.quotes import Doubt, JudgedQuote
+from shared.domain.reconciliation import BrokerFacts, Difference, DifferenceKind, Filled
+from shared.domain.trading_state import HaltReason, KillSwitch, Level, Mode, TradingState, trading_state
+from shared.ports.prices import Minute
+from tests.unit.builders import AAPL, LOT, NOW, SECOND, TSLA, holding, intent, ledger_with
+from tests.unit.builders import MINUTE as A_MINUTE
+
+_DUST: Final = timedelta(microseconds=7)
+
+
+def _intent() -> Intent:
+    limit = replace(
+        intent("0.100000001", "184.8200", state=IntentState.PARTIALLY_FILLED, filled="0.1", filled_value="18.479"),
+        order_type=OrderType.LIMIT,
+        limit_price=Decimal("184.8200"),
+        time_in_force=TimeInForce.GTC,
+        owner="run-5",
+        sends=1,
+        sent_at=NOW + _DUST,
+        recorded=True,
+        told=True,
+        broker_order_id="b-61e69015",
+        filled_at=NOW + SECOND,
+        note="“quoted” – 5 %",
+    )
+    return replace(
+        limit,
+        evidence=Evidence(
+            text="bought",
+            price=Decimal("184.8150"),
+            price_at=NOW - SECOND,
+            feed="iex",
+            doubts=(Doubt.STALE, "wide_spread"),
+            level=Decimal("1E+2"),
+            gate=("cash", "cap"),
+        ),
+    )
+
+
+def _ledger() -> Ledger:
+    closed = replace(intent("7", reason=Reason.STOP_LOSS, origin=LOT), state=IntentState.CANCELED, closed_at=NOW)
+    return replace(
+        ledger_with(_intent(), intent(symbol=AAPL, reason=Reason.TAKE_PROFIT, origin=LOT)),
+        finished=MappingProxyType({closed.id: closed}),
+        generations=MappingProxyType({closed.purpose.key: Tried(2, NOW)}),
+        entries_sent=MappingProxyType({TSLA: (SentEntry(closed.id, NOW), SentEntry(intent().id, NOW + _DUST))}),
+        locked=MappingProxyType({AAPL: NOW + A_MINUTE}),
+        quiet_until=NOW + SECOND,
+        version=41,
+    )
+
+
+def _facts() -> BrokerFacts:
+    return BrokerFacts(
+        at=NOW,
+        cash=Decimal("-12.340"),
+        equity=Decimal("100000.00"),
+        quantities=MappingProxyType({TSLA: Decimal("10.400000001"), AAPL: Decimal("3")}),
+        fills=MappingProxyType({intent().id: Filled(TSLA, Decimal("-0.5"), Decimal("92.41"))}),
+        frozen=frozenset({TSLA, AAPL}),
+        clean=False,
+        untold=(
+            Difference(
+                kind=DifferenceKind.LOST_ORDER, subject="TSLA hw-1", at=NOW, expected=Decimal("0"), found=Decimal("1")
+            ),
+        ),
+        strangers=frozenset({"TSLA 904837e3", "KO 904837e4", "AAPL 904837e5"}),
+        version=7,
+    )
+
+
+def _incident() -> AlertIncident:
+    alert = Alert(
+        kind=AlertKind.EXIT_BLOCKED,
+        severity=Severity.CRITICAL,
+        subject="TSLA",
+        at=NOW,
+        text="TSLA: the exit waits 😀",
+        occurrence="tick",
+        fields=MappingProxyType({"price": "1.50"}),
+    )
+    opened = open_incident(alert, AlertRules(), carried=2).with_repeat(replace(alert, occurrence="tock"))
+    opened = opened.with_recovery(replace(alert, occurrence="free again", recovers=True, at=NOW + A_MINUTE))
+    waiting = Delivery(tries=2, not_before=NOW + A_MINUTE, claimed_until=NOW + SECOND, problem="HTTP 503")
+    sent = Delivery(state=DeliveryState.SENT, tries=1, sent_at=NOW + _DUST)
+    opened = opened.with_delivery(Channel.DISCORD, waiting, recovery=True)
+    opened = opened.with_delivery(Channel.DISCORD, sent, recovery=False)
+    return replace(opened, acknowledged=True, version=3)
+
+
+def _minute() -> Minute:
+    seen = JudgedQuote(
+        TSLA,
+        Decimal("320.1250"),
+        Decimal("320.12"),
+        Decimal("320.13"),
+        NOW - _DUST,
+        "iex",
+        frozenset(),
+        Decimal("320.1250"),
+        NOW - _DUST,
+        None,
+        None,
+    )
+    doubts = frozenset({Doubt.STALE, Doubt.UNCONFIRMED, Doubt.CROSSED})
+    blind = JudgedQuote(AAPL, None, None, None, None, "none", doubts, Decimal("201.5"), NOW, Decimal("99"), NOW)
+    return Minute(NOW, MappingProxyType({TSLA: seen, AAPL: blind}))
+
+
+def _link() -> Link:
+    return next_link(None, Fact(kind="told", at=NOW, fields={"text": "“5 %” \\ 😀", "price": Decimal("1.50")}))
+
+
+SPECIMENS: Final[Mapping[str, tuple[StoredForm[Any], Any]]] = {
+    "ledger": (LEDGER, _ledger()),
+    "intent": (INTENT, _intent()),
+    "position": (
+        POSITION,
+        replace(holding("10.400000001", "184.8200", trailing="0.10", take_profit="0.5", high="201.1"), version=5),
+    ),
+    "broker_facts": (BROKER_FACTS, _facts()),
+    "kill_switch": (KILL_SWITCH, KillSwitch(engaged=True, by="ada", why="“stop”")),
+    "trading_state": (
+        TRADING_STATE,
+        replace(trading_state([HaltReason.STALE_DATA, HaltReason.BROKER_UNSURE, HaltReason.KILL_SWITCH]), told=False),
+    ),
+    "watchlist": (WATCHLIST, (TSLA, AAPL)),
+    "incident": (INCIDENT, _incident()),
+    "minute": (MINUTE, _minute()),
+    "link": (LINK, _link()),
+}
+"""One value of each form in which no field is left at its default, but for what excludes each other."""
+
+
+# many values
+
+texts = st.text(st.characters(), max_size=12)
+names = st.text(st.characters(exclude_characters="|"), min_size=1, max_size=8)
+times = st.datetimes(timezones=st.just(UTC))
+numbers = st.decimals(allow_nan=False, allow_infinity=False)
+positive = st.builds(lambda digits, tens: Decimal(f"{digits}E{tens}"), st.integers(1, 10**30), st.integers(-30, -12))
+"""Up to thirty digits, below 10^18: what rounds to a cent."""
+fractions = st.builds(lambda digits: Decimal(f"0.{digits}1"), st.integers(0, 10**20))
+versions = st.integers(0, 10**6)
+
+
+def mapping(keys: st.SearchStrategy[Any], values: st.SearchStrategy[Any]) -> st.SearchStrategy[Mapping[Any, Any]]:
+    return st.dictionaries(keys, values, max_size=3).map(MappingProxyType)
+
+
+def tuples(values: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
+    return st.lists(values, max_size=3).map(tuple)
+
+
+evidence = st.builds(
+    Evidence,
+    text=texts,
+    price=st.none() | numbers,
+    price_at=st.none() | times,
+    feed=texts,
+    doubts=tuples(texts),
+    level=st.none() | numbers,
+    gate=tuples(texts),
+)
+purposes = st.builds(
+    Purpose, account=names, symbol=names, side=st.sampled_from(Side), reason=st.sampled_from(Reason), origin=texts
+)
+
+
+@st.composite
+def intents(draw: st.DrawFn) -> Intent:
+    quantity, order_type = draw(positive), draw(st.sampled_from(OrderType))
+    return Intent(
+        purpose=draw(purposes),
+        generation=draw(versions),
+        quantity=quantity,
+        order_type=order_type,
+        time_in_force=draw(st.sampled_from(TimeInForce)),
+        created_at=draw(times),
+        evidence=draw(evidence),
+        worst_price=draw(positive),
+        strategy=draw(texts),  # type: ignore[arg-type]  # a name is any text
+        limit_price=draw(numbers) if order_type is OrderType.LIMIT else None,
+        stop_price=draw(numbers) if order_type is OrderType.STOP else None,
+        state=draw(st.sampled_from(IntentState)),
+        owner=draw(texts),
+        sends=draw(versions),
+        sent_at=draw(st.none() | times),
+        recorded=draw(st.booleans()),
+        told=draw(st.booleans()),
+        broker_order_id=draw(texts),
+        filled_quantity=draw(st.sampled_from([Decimal("0.00"), quantity])),
+        filled_value=draw(numbers),
+        filled_at=draw(st.none() | times),
+        closed_at=draw(st.none() | times),
+        note=draw(texts),
+    )
+
+
+deliveries = st.builds(
+    Delivery,
+    state=st.sampled_from(DeliveryState),
+    tries=versions,
+    not_before=st.none() | times,
+    claimed_until=st.none() | times,
+    sent_at=st.none() | times,
+    problem=texts,
+)
+alerts = st.builds(
+    Alert,
+    kind=texts | st.sampled_from(AlertKind),
+    severity=st.sampled_from(Severity),
+    subject=texts,
+    at=times,
+    text=texts,
+    occurrence=texts,
+    recovers=st.booleans(),
+    fields=mapping(texts, texts),
+)
+quotes = st.builds(
+    JudgedQuote,
+    symbol=names,
+    price=st.none() | numbers,
+    bid=st.none() | numbers,
+    ask=st.none() | numbers,
+    at=st.none() | times,
+    feed=texts,
+    doubts=st.frozensets(st.sampled_from(Doubt)),
+    last_good=st.none() | numbers,
+    last_good_at=st.none() | times,
+    suspect=st.none() | numbers,
+    blind_since=st.none() | times,
+)
+
+STRATEGIES: Final[Mapping[str, st.SearchStrategy[Any]]] = {
+    "ledger": st.builds(
+        Ledger,
+        account=names,
+        open=mapping(texts, intents()),
+        finished=mapping(texts, intents()),
+        generations=mapping(texts, st.builds(Tried, versions, times)),
+        entries_sent=mapping(names, tuples(st.builds(SentEntry, texts, times))),
+        locked=mapping(names, times),
+        quiet_until=st.none() | times,
+        version=versions,
+    ),
+    "intent": intents(),
+    "position": st.builds(
+        Position,
+        symbol=names,
+        lot=texts,
+        quantity=positive,
+        average_entry_price=positive,
+        opened_at=times,
+        adjusted_through=st.dates(),
+        stop_loss_pct=fractions,
+        trailing_stop_pct=st.none() | fractions,
+        take_profit_pct=st.none() | positive,
+        high_since_entry=st.none() | numbers,
+        strategy=texts,
+        version=versions,
+    ),
+    "broker_facts": st.builds(
+        BrokerFacts,
+        at=times,
+        cash=numbers,
+        equity=numbers,
+        quantities=mapping(names, numbers),
+        fills=mapping(texts, st.builds(Filled, names, numbers, numbers)),
+        frozen=st.frozensets(names, max_size=4),
+        clean=st.booleans(),
+        untold=tuples(
+            st.builds(
+                Difference,
+                kind=st.sampled_from(DifferenceKind),
+                subject=texts,
+                at=times,
+                expected=numbers,
+                found=numbers,
+            )
+        ),
+        strangers=st.frozensets(texts, max_size=4),
+        version=versions,
+    ),
+    "kill_switch": st.builds(KillSwitch, engaged=st.booleans(), by=texts, why=texts),
+    "trading_state": st.builds(
+        TradingState,
+        reasons=st.frozensets(st.sampled_from(HaltReason)),
+        mode=st.sampled_from(Mode),
+        level=st.sampled_from(Level),
+        told=st.booleans(),
+    ),
+    "watchlist": tuples(names),
+    "incident": st.builds(
+        AlertIncident,
+        alert=alerts,
+        deliveries=mapping(st.sampled_from(Channel), deliveries),
+        opened_at=times,
+        window_ends=times,
+        suppressed=versions,
+        carried=versions,
+        seen=tuples(texts),
+        acknowledged=st.booleans(),
+        escalated=st.booleans(),
+        recovery=st.none() | alerts,
+        recovery_deliveries=mapping(st.sampled_from(Channel), deliveries),
+        version=versions,
+    ),
+    "minute": st.builds(Minute, times, mapping(names, quotes)),
+    "link": st.builds(Link, day=st.dates(date(1, 1, 1)), sequence=versions, previous=texts, body=texts, hash=texts),
+}
+"""Any value that the domain's own rules let be made."""
+
+assert SPECIMENS.keys() == STRATEGIES.keys()
