@@ -3,7 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-ROOMS := $(wildcard shared functions edge_node hearthwatch local_stack benchmarks docs tests)
+ROOMS := $(wildcard shared functions layers edge_node hearthwatch local_stack benchmarks docs tests)
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
@@ -12,8 +12,29 @@ quoted = '$(subst ','\'',$(value $(1)))'
 # $(call option,--name,VARIABLE): the option with its value when the variable is set, else nothing.
 option = $(if $(value $(2)),$(1) $(call quoted,$(2)))
 
+# SAM tells nobody, and asks AWS nothing but to deploy; a region is named so that it validates without an account too.
+SAM = SAM_CLI_TELEMETRY=0 $(BIN)/sam
+OFFLINE = AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1}
+
+# What to build for: Lambda's processors by their names in wheels, or this machine's own processor and Python.
+ARCHITECTURE = $(or $(filter arm64 x86_64 host,$(or $(value ARCH),arm64)),$(error ARCH is arm64, x86_64 or host))
+RUNTIME = $(or $(filter python3.12 python3.13,$(or $(value PY),python3.13)),$(error PY is python3.12 or python3.13))
+wheels_arm64 := aarch64
+wheels_x86_64 := x86_64
+wheels_host := host
+# Only what Lambda can run lies where a deploy looks for it.
+BUILT = $(if $(filter host,$(ARCHITECTURE)),build/lambda,.aws-sam/build)
+
+# The answers to the first deploy's questions, which SAM keeps. The stack itself remembers its parameters, so they leave
+# that file as soon as it has them; while they are in it, the first deploy has not come to its end.
+ANSWERS := samconfig.toml
+answer = $$(sed -n 's/^$(1) *= *"\(.*\)"$$/\1/p' $(ANSWERS) | head -n 1)
+FIND_STACK = [ -e $(ANSWERS) ] || { echo "No $(ANSWERS) here: nothing was deployed from this folder." >&2; exit 1; }; \
+	stack=$(call answer,stack_name); AWS_DEFAULT_REGION=$(call answer,region); export AWS_DEFAULT_REGION
+CHOSEN = Architecture=$(ARCHITECTURE) Runtime=$(RUNTIME) $(if $(value STAGE),Stage=$(call quoted,STAGE)) $(PARAMETERS)
+
 .DEFAULT_GOAL := help
-.PHONY: help setup test check format replay simulate verify bench mutants lock clean
+.PHONY: help setup test check format validate build deploy teardown run replay simulate verify bench mutants lock clean
 
 ## List the targets and the variables they take.
 help:
@@ -62,11 +83,79 @@ check: $(READY)
 	@$(BIN)/python -m mypy $(ROOMS)
 	@echo "lint-imports"
 	@$(BIN)/lint-imports --no-logo
+	@echo "sam validate"
+	@$(OFFLINE) $(SAM) validate --lint
 
 ## Format the code and mend what can be mended safely.
 format: $(READY)
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
+
+## Validate the template, and hold what it deploys against the rules; needs neither an account nor a network.
+validate: $(READY)
+	@$(OFFLINE) $(SAM) validate --lint
+	@$(BIN)/python -m pytest -q tests/architecture/test_template.py tests/architecture/test_template_mutations.py
+
+## Build the functions and layers for Lambda, and print their sizes; needs no Docker.
+## ARCH=x86_64    the processor; arm64 without it, and host is this machine's own, to be tried here
+## PY=python3.12  the Python; python3.13 without it, and this environment's own with ARCH=host
+build: $(READY)
+	@mkdir -p build
+	@export BUILD_MACHINE=$(wheels_$(ARCHITECTURE)) BUILD_PYTHON=$(RUNTIME:python%=%) architecture=$(ARCHITECTURE); \
+	if [ $(ARCHITECTURE) = host ]; then \
+		BUILD_PYTHON=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+		case $$(uname -m) in aarch64|arm64) architecture=arm64;; *) architecture=x86_64;; esac; \
+	fi; \
+	$(OFFLINE) $(SAM) build --build-dir $(BUILT) \
+		--parameter-overrides Architecture=$$architecture Runtime=$(RUNTIME) >build/sam-build.log 2>&1 \
+		|| { cat build/sam-build.log >&2; exit 1; }; \
+	[ -d $(BUILT)/CoreLayer/python/shared/__pycache__ ] \
+		|| echo "Python $$BUILD_PYTHON is not here: nothing is compiled ahead, and cold starts take longer." >&2
+	@$(BIN)/python layers/measure.py $(BUILT)
+
+## Deploy to AWS: build, deploy, preflight, and only then let the schedules run. Asks for everything the first time.
+## STAGE=live-1    the stage; it stays what it was without it, and is paper at first
+## ARCH=x86_64     as for build
+## PY=python3.12   as for build
+## PARAMETERS="Watchlist=TSLA,NVDA PriceFeed=sip"  other parameters of the template; those not named stay
+deploy: build
+	@$(if $(filter host,$(ARCHITECTURE)),echo "Lambda runs arm64 or x86_64." >&2; exit 1,:)
+	@set -e; \
+	if [ -e $(ANSWERS) ] && ! grep -q '^parameter_overrides' $(ANSWERS); then \
+		$(SAM) deploy --no-fail-on-empty-changeset --parameter-overrides $(CHOSEN); \
+	else \
+		$(SAM) deploy --guided --stack-name hearthwatch --capabilities CAPABILITY_IAM \
+			--parameter-overrides $(CHOSEN) Schedules=DISABLED; \
+		sed -i.full '/^parameter_overrides/d' $(ANSWERS); rm $(ANSWERS).full; \
+	fi; \
+	$(FIND_STACK); \
+	$(BIN)/python -m hearthwatch preflight --stack "$$stack" || { \
+		echo "The schedules stay as they were. Mend what is named above, then: make deploy" >&2; exit 1; }; \
+	$(SAM) deploy --no-fail-on-empty-changeset --parameter-overrides $(CHOSEN) Schedules=ENABLED
+
+## Take the deployment down: says what is protected, exports it first, and asks twice.
+teardown: $(READY)
+	@$(FIND_STACK); $(BIN)/python -m hearthwatch teardown --stack "$$stack"
+
+## Run the whole system on this machine and watch it live; Ctrl-C stops it, and the next start goes on.
+## BARS=path            the bars to play; without any, the synthetic crash day
+## SYMBOLS=AAPL,MSFT    only these
+## FROM=2026-03-02      first day, as New York dates it
+## TO=2026-03-06        last day, included
+## PORTFOLIO=path       what is held at the start
+## ACTIONS=path         splits and dividends
+## QUOTES=1             use the recorded quotes
+## SPEED=60             simulated seconds in a real one, or max
+## FRESH=1              forget the saved state and start anew
+## PORT=8642            where the page with the messages is
+## PLAIN=1              lines instead of a drawn view
+run: $(READY)
+	@$(BIN)/python -m hearthwatch run \
+		$(call option,--bars,BARS) $(call option,--symbols,SYMBOLS) \
+		$(call option,--from,FROM) $(call option,--to,TO) \
+		$(call option,--portfolio,PORTFOLIO) $(call option,--actions,ACTIONS) \
+		$(call option,--speed,SPEED) $(call option,--port,PORT) \
+		$(if $(filter 1,$(QUOTES)),--quotes) $(if $(filter 1,$(FRESH)),--fresh) $(if $(filter 1,$(PLAIN)),--plain)
 
 ## Replay recorded bars on a simulated clock.
 ## BARS=path            the bars
@@ -111,13 +200,16 @@ bench: $(READY)
 mutants: $(READY)
 	@$(BIN)/python -m tests.mutants $(call option,--seeds,SEEDS)
 
-## Compile the locks again from requirements.in and requirements-dev.in.
+## Compile the locks again: requirements.txt, requirements-dev.txt and those of the layers.
 ## ARGS=--upgrade  take the newest versions too
 lock: $(READY)
 	@$(COMPILE) $(ARGS) requirements-dev.in -o requirements-dev.txt
 	@$(COMPILE) -c requirements-dev.txt requirements.in -o requirements.txt
+	@$(COMPILE) -c requirements.txt layers/core.in -o layers/core.txt
+	@$(COMPILE) -c requirements.txt $$(sed -n 's/^\([^ ]*\)==.*/--no-emit-package \1/p' layers/core.txt) \
+		layers/broker.in -o layers/broker.txt
 
 ## Delete the virtual environment, the build folder and every cache.
 clean:
-	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*
+	@rm -rf $(VENV) build dist .aws-sam .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*
 	@find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""AWS on one machine, made from template.yaml: resources, policies, schedules, queues and functions."""

@@ -1,0 +1,1 @@
+"""The whole system on one machine: the market, the clock, the sinks and the view around the embedded cloud."""

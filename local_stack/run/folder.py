@@ -1,0 +1,39 @@
+"""The places in a run's folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFolder:
+    """Everything a run leaves behind lies below one folder."""
+
+    root: Path
+
+    @property
+    def state(self) -> Path:
+        """Hold the saved state."""
+        return self.root / "state"
+
+    @property
+    def discord(self) -> Path:
+        """Hold what Discord received."""
+        return self.root / "discord.jsonl"
+
+    @property
+    def mail(self) -> Path:
+        """Hold what was mailed."""
+        return self.root / "mail"
+
+    @property
+    def log(self) -> Path:
+        """Hold what the functions logged."""
+        return self.root / "functions.jsonl"
+
+    def clear(self) -> None:
+        """Forget the messages and logs of an earlier run."""
+        self.mail.mkdir(parents=True, exist_ok=True)
+        for path in (self.discord, self.log, *self.mail.glob("*.eml")):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,104 @@
+"""The targets that deploy, with programs in the place of SAM and of our own commands that only note their words."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.deployment import ROOT
+
+FAKE_SAM = """#!/bin/sh
+echo "sam $*" >>calls
+case "$*" in
+  *--guided*)
+    printf 'stack_name = "watchtower"\\nparameter_overrides = "Schedules=x"\\nregion = "eu-west-1"\\n' >samconfig.toml
+    [ ! -e broken ] ;;
+  build*) mkdir -p .aws-sam/build/CoreLayer/python/shared/__pycache__ ;;
+esac
+"""
+FAKE_PYTHON = """#!/bin/sh
+echo "python $* in $AWS_DEFAULT_REGION" >>calls
+case "$*" in *preflight*) [ ! -e unready ] ;; esac
+"""
+FIRST = "sam deploy --guided --stack-name hearthwatch --capabilities CAPABILITY_IAM --parameter-overrides"
+LATER = "sam deploy --no-fail-on-empty-changeset --parameter-overrides"
+BUILT_FOR = "Architecture=arm64 Runtime=python3.13"
+PREFLIGHT = "python -m hearthwatch preflight --stack watchtower in eu-west-1"
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Path:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    for name in ("requirements.txt", "requirements-dev.txt", ".venv/.ready"):
+        (tmp_path / name).touch()
+    for name, text in (("sam", FAKE_SAM), ("python", FAKE_PYTHON)):
+        program = tmp_path / ".venv" / "bin" / name
+        program.write_text(text, encoding="utf-8")
+        program.chmod(0o755)
+    return tmp_path
+
+
+def make(yard: Path, *words: str) -> tuple[int, list[str]]:
+    """Run make and give its exit status with the calls about deploying that it made."""
+    calls = yard / "calls"
+    calls.unlink(missing_ok=True)
+    environment = {"PATH": os.environ["PATH"], "AWS_DEFAULT_REGION": "us-east-1"}
+    done = subprocess.run(
+        [shutil.which("make") or "make", *words], cwd=yard, env=environment, capture_output=True, check=False
+    )
+    made = calls.read_text(encoding="utf-8").splitlines() if calls.exists() else []
+    return done.returncode, [line for line in made if "deploy" in line or "hearthwatch" in line]
+
+
+def test_the_first_deploy_asks_and_enables_schedules_after_preflight(yard: Path) -> None:
+    assert make(yard, "deploy") == (
+        0,
+        [f"{FIRST} {BUILT_FOR} Schedules=DISABLED", PREFLIGHT, f"{LATER} {BUILT_FOR} Schedules=ENABLED"],
+    )
+
+
+def test_nothing_is_enabled_when_preflight_fails(yard: Path) -> None:
+    (yard / "unready").touch()
+    assert make(yard, "deploy") == (2, [f"{FIRST} {BUILT_FOR} Schedules=DISABLED", PREFLIGHT])
+
+
+def test_a_later_deploy_keeps_what_the_stack_was_told(yard: Path) -> None:
+    make(yard, "deploy")
+    assert make(yard, "deploy") == (
+        0,
+        [f"{LATER} {BUILT_FOR}", PREFLIGHT, f"{LATER} {BUILT_FOR} Schedules=ENABLED"],
+    )
+
+
+def test_a_first_deploy_that_broke_off_asks_again(yard: Path) -> None:
+    (yard / "broken").touch()
+    assert make(yard, "deploy") == (2, [f"{FIRST} {BUILT_FOR} Schedules=DISABLED"])
+    (yard / "broken").unlink()
+    assert make(yard, "deploy")[1][0] == f"{FIRST} {BUILT_FOR} Schedules=DISABLED"
+
+
+def test_stage_and_parameters_are_passed_on_as_they_are(yard: Path) -> None:
+    make(yard, "deploy")
+    _, calls = make(yard, "deploy", "STAGE=live-1'; echo", "PARAMETERS=PriceFeed=sip", "ARCH=x86_64", "PY=python3.12")
+    assert calls[0] == f"{LATER} Architecture=x86_64 Runtime=python3.12 Stage=live-1'; echo PriceFeed=sip"
+
+
+@pytest.mark.parametrize("word", ["ARCH=host", "ARCH=$(touch pwned)", "PY=python3.9"])
+def test_nothing_is_deployed_that_lambda_cannot_run(yard: Path, word: str) -> None:
+    status, calls = make(yard, "deploy", word)
+    assert (status, calls) == (2, [])
+    assert not (yard / "pwned").exists()
+
+
+def test_teardown_names_the_stack_that_was_deployed(yard: Path) -> None:
+    make(yard, "deploy")
+    assert make(yard, "teardown") == (0, ["python -m hearthwatch teardown --stack watchtower in eu-west-1"])
+
+
+def test_nothing_is_torn_down_that_was_not_deployed_from_here(yard: Path) -> None:
+    assert make(yard, "teardown") == (2, [])
