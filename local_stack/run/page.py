@@ -46,6 +46,7 @@ article h3 { font-size: 1rem; margin: .1rem 0 .3rem; }
 .text { white-space: pre-wrap; }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .4rem .8rem;
   margin: .5rem 0 0; }
+.wide { grid-column: 1 / -1; }
 dt { font-size: .8rem; color: GrayText; }
 dd { margin: 0; }
 summary { cursor: pointer; }
@@ -62,8 +63,11 @@ class MessagePage:
         now: Callable[[], datetime],
         messages: Callable[[], Sequence[DiscordMessage]],
         mails: Callable[[], Sequence[Mail]],
+        note: str,
     ) -> None:
+        """Show what two sinks hold; `note` says where messages went and whose time this is."""
         self._now = now
+        self._note = note
         self._messages = messages
         self._mails = mails
 
@@ -72,10 +76,10 @@ class MessagePage:
         return [Route("/", self._page, methods=["GET"])]
 
     async def _page(self, _: Request) -> Response:
-        return HTMLResponse(page_of(self._now(), self._messages(), self._mails()), headers=_HEADERS)
+        return HTMLResponse(page_of(self._now(), self._messages(), self._mails(), self._note), headers=_HEADERS)
 
 
-def page_of(now: datetime, messages: Sequence[DiscordMessage], mails: Sequence[Mail]) -> str:
+def page_of(now: datetime, messages: Sequence[DiscordMessage], mails: Sequence[Mail], note: str) -> str:
     """Write the whole page."""
     return "\n".join(
         [
@@ -86,7 +90,7 @@ def page_of(now: datetime, messages: Sequence[DiscordMessage], mails: Sequence[M
             f"<title>Hearthwatch: {len(messages)} messages</title>",
             f"<style>{_STYLE}</style></head><body>",
             "<h1>Hearthwatch told</h1>",
-            f'<p class="dim">{_time(now)} in the simulation. Nothing here left this machine.</p>',
+            f'<p class="dim">{_time(now)}. {escape(note)}</p>',
             f'<nav class="dim"><a href="#discord">Discord ({len(messages)})</a><a href="#mail">Mail ({len(mails)})</a>'
             "</nav>",
             '<h2 id="discord">Discord</h2>',
@@ -119,7 +123,8 @@ def _embed(embed: Mapping[str, Any]) -> Iterator[str]:
     if fields:
         yield "<dl>"
         for field in fields:
-            yield f"<div><dt>{_marked(field.get('name'))}</dt><dd>{_marked(field.get('value'))}</dd></div>"
+            kind = "" if field.get("inline") else " class='wide'"
+            yield f"<div{kind}><dt>{_marked(field.get('name'))}</dt><dd>{_marked(field.get('value'))}</dd></div>"
         yield "</dl>"
     footer = embed.get("footer") or {}
     if footer.get("text"):

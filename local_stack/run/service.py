@@ -223,7 +223,7 @@ def open_run(plan: RunPlan, calendar: ExchangeCalendar) -> Iterator[LocalRun]:
 def _assembled(plan: RunPlan, folder: RunFolder, calendar: ExchangeCalendar, started: ExitStack) -> LocalRun:
     settings, market = plan.settings, plan.settings.market
     pace = _pace(plan)
-    desk = _Desk(pace, folder)
+    desk = _Desk(pace, folder, _note(settings))
     desk_url = started.enter_context(desk.served(settings.port))
     exchange = None if market is None else _exchange(market, calendar)
     simulator = None if exchange is None else started.enter_context(ExchangeSimulator(exchange, pace))
@@ -346,20 +346,28 @@ def _frame(settings: RunSettings, exchange: Exchange | None, desk_url: str) -> F
             Part(name="mail", what="outbox", is_real=False),
         ),
         stage="PAPER",
-        account=str(settings.keys.alpaca_key_id) if exchange is None else exchange.account_id,
+        account="Alpaca paper" if exchange is None else exchange.account_id,
         speed=settings.speed_words,
         page=desk_url,
         ticks_in_all=None if market is None else sum(1 for _ in moments_of(market.bars)),
     )
 
 
+def _note(settings: RunSettings) -> str:
+    """Say on the page where messages went, and whose time it is."""
+    time = "The present" if settings.market is None else "Simulated time"
+    if settings.keys.discord_webhook is not None:
+        return f"{time}; Discord's messages go to your webhook, mail stays on this machine."
+    return f"{time}; nothing here left this machine."
+
+
 class _Desk:
     """The sinks and their page on one port, and a second price source that knows no symbol."""
 
-    def __init__(self, pace: Pace, folder: RunFolder) -> None:
+    def __init__(self, pace: Pace, folder: RunFolder, note: str) -> None:
         self.sink = DiscordSink(pace, folder.discord)
         self.outbox = MailOutbox(folder.mail, lambda: ())
-        page = MessagePage(pace.now, lambda: self.sink.messages, lambda: self.outbox.mails)
+        page = MessagePage(pace.now, lambda: self.sink.messages, lambda: self.outbox.mails, note)
         unknown = Route("/v8/finance/chart/{symbol}", _unknown_symbol, methods=["GET"])
         self._app = Starlette(routes=[*page.routes(), *self.sink.routes(), unknown])
 

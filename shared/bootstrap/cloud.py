@@ -33,6 +33,7 @@ from shared.adapters.aws.prices import DynamoPriceStore
 from shared.adapters.aws.queues import SqsAlertQueue, SqsCycleQueue, SqsDeadLetters, SqsDoorbell
 from shared.adapters.aws.table import Table
 from shared.adapters.system_clock.clock import SystemClock
+from shared.bootstrap.confirmed import ConfirmedControls
 from shared.bootstrap.deferred import deferred
 from shared.bootstrap.entrance import telemetry
 from shared.bootstrap.planned import PlannedActions, PlannedCalendar, PlannedVolatility
@@ -40,7 +41,7 @@ from shared.bootstrap.telemetry import Telemetry
 from shared.bootstrap.wiring import Rules, UseCases
 from shared.domain.alerts import Channel
 from shared.domain.intents import AccountId
-from shared.domain.stage import TradingMode, judge_mode, require_key_of
+from shared.domain.stage import TradingMode, judge_mode, require_key_of, trades_live
 from shared.ports.alert_channels import AlertChannel, DeadLetters
 from shared.ports.archive import PriceArchive
 from shared.ports.book import (
@@ -117,7 +118,11 @@ class Cloud:
     @cached_property
     def account(self) -> AccountId:
         """Name the account whose ledger is kept: one for paper, one for real money, whatever the live stage."""
-        return AccountId("live" if self._account.stage.is_live else "paper")
+        settings = self._account
+        live = settings.stage.is_live and trades_live(
+            settings.stage, self.confirmations.get(), settings.live_account, self.clock.now()
+        )
+        return AccountId("live" if live else "paper")
 
     # settings
 
@@ -164,8 +169,11 @@ class Cloud:
 
     @cached_property
     def controls(self) -> Controls:
-        """Keep switches."""
-        return DynamoControls(self._book)
+        """Keep switches; with real money the kill switch also stands while no confirmation holds."""
+        controls, settings = DynamoControls(self._book), self._account
+        if not settings.stage.is_live:
+            return controls
+        return ConfirmedControls(controls, self.confirmations, self.clock, settings.stage, settings.live_account)
 
     @cached_property
     def watchlist(self) -> Watchlist:

@@ -4,6 +4,9 @@ Live orders need the configured stage and, stored apart from it, a confirmation 
 account by name, good for 30 days. Decided: anything in between stops the start rather than falling back, because live
 keys that trade "on paper" are one mistake away from trading; only a system without live keys and with neither switch,
 or with just one of them, trades on paper.
+
+A confirmation that ends while positions are open must not leave them without their software stop. An ended one
+therefore still lets exits out and takes away every entry, until it is typed again.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from shared.domain.times import iso, require_utc
 CONFIRMED_FOR: Final = timedelta(days=30)
 """How long a confirmation holds; then it must be typed again."""
 REMIND_BEFORE: Final = timedelta(days=7)
-"""How long before its end a person is reminded: without it, live positions would lose their software stop."""
+"""How long before its end a person is reminded: without it, nothing more is bought."""
 
 LIVE_KEY: Final = "AK"
 PAPER_KEY: Final = "PK"
@@ -121,6 +124,18 @@ def judge_mode(
     return TradingMode.LIVE
 
 
+def entries_are_confirmed(stage: Stage, confirmation: LiveConfirmation | None, account: str, now: datetime) -> bool:
+    """Say whether positions may be opened: always on paper, with real money only while the confirmation holds."""
+    if not stage.is_live:
+        return True
+    return _not_confirmed(stage, confirmation, account, now) is None and _holds(confirmation, now)
+
+
+def trades_live(stage: Stage, confirmation: LiveConfirmation | None, account: str, now: datetime) -> bool:
+    """Say whether both switches are set, which decides whose positions and orders the Book is about."""
+    return not _open_switches(stage, confirmation, account, now)
+
+
 def require_key_of(mode: TradingMode, slot: str, key_id: str) -> None:
     """Raise StartRefused for a live key in a paper slot or a paper key in a live one; the key is never shown."""
     misplaced = LIVE_KEY if mode is TradingMode.PAPER else PAPER_KEY
@@ -146,6 +161,10 @@ def _not_confirmed(stage: Stage, confirmation: LiveConfirmation | None, account:
         return "nobody has confirmed it"
     if (confirmation.stage, confirmation.account) != (stage, account):
         return f'what was confirmed is "{words_to_type(confirmation.stage, confirmation.account)}"'
-    if not confirmation.holds_at(now):
-        return f"its confirmation ended on {iso(confirmation.expires_at)}"
+    if now < confirmation.confirmed_at:
+        return f"its confirmation is dated {iso(confirmation.confirmed_at)}, in the future"
     return None
+
+
+def _holds(confirmation: LiveConfirmation | None, now: datetime) -> bool:
+    return confirmation is not None and confirmation.holds_at(now)

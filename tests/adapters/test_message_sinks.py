@@ -25,6 +25,7 @@ from tests.fakes.aws import REGION, connect, served
 
 AT = datetime(2026, 6, 10, 14, 31, tzinfo=UTC)
 ACCOUNT = "123456789012"
+NOTE = "Simulated time."
 
 
 class Desk:
@@ -44,7 +45,7 @@ class Desk:
 def desk(tmp_path: Path) -> Iterator[Desk]:
     clock = SimulatedClock(AT)
     sink = DiscordSink(clock, tmp_path / "discord.jsonl")
-    page = MessagePage(clock.now, lambda: sink.messages, lambda: ())
+    page = MessagePage(clock.now, lambda: sink.messages, lambda: (), NOTE)
     server = LoopbackServer(Starlette(routes=[*sink.routes(), *page.routes()]), "messages")
     with server, httpx.Client(base_url=server.url, timeout=5) as http:
         yield Desk(tmp_path, http, clock, sink)
@@ -193,14 +194,14 @@ def test_the_page_shows_messages_newest_first_and_refreshes_itself(desk: Desk) -
     ],
 )
 def test_nothing_sent_becomes_markup(fields: dict[str, Any]) -> None:
-    plain = page_of(AT, [message({"content": "", "embeds": fields.get("embeds", []) and [{"title": "t"}]})], [])
-    shown = page_of(AT, [message(fields)], [])
+    plain = page_of(AT, [message({"content": "", "embeds": fields.get("embeds", []) and [{"title": "t"}]})], [], NOTE)
+    shown = page_of(AT, [message(fields)], [], NOTE)
     assert set(Tags(shown).tags) <= set(Tags(plain).tags) | {"p", "h3", "dl", "div", "dt", "dd"}
     assert not {"script", "iframe", "img", "b", "u"} & set(Tags(shown).tags)
 
 
 def test_discords_bold_is_bold_and_its_escaped_marks_are_themselves() -> None:
-    shown = page_of(AT, [message({"content": r"**PAPER** 5 \* 3 \> 2"})], [])
+    shown = page_of(AT, [message({"content": r"**PAPER** 5 \* 3 \> 2"})], [], NOTE)
     assert "<strong>PAPER</strong> 5 * 3 &gt; 2" in shown
 
 

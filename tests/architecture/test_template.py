@@ -16,11 +16,12 @@ from local_stack.cloud.functions import find_handler
 from shared.adapters.powertools.metrics import MOST_METRICS, UNITS
 from shared.bootstrap.cloud import DISCORD, LIVE_KEYS, PAPER_KEYS
 from shared.settings import PREFIX, Settings
-from tests.architecture.deployment import ROOT, TEXT, deployed
+from tests.architecture.deployment import FUNCTION, QUEUE, ROOT, TABLE, TEXT, deployed
 from tests.architecture.template_access import GRANTS, LIVE, PAPER, SECRET
 from tests.architecture.template_rules import RULES, VARIABLES
 
 DECLARED = yaml_parse(TEXT)["Parameters"]
+OUTPUTS = yaml_parse(TEXT)["Outputs"]
 ONE_MACHINE_ONLY = {
     "HEARTHWATCH_ALPACA_TRADING_URL",
     "HEARTHWATCH_ALPACA_DATA_URL",
@@ -90,6 +91,13 @@ def test_every_parameter_says_what_it_is_for_and_refuses_nonsense(name: str) -> 
 def test_the_safe_choice_is_the_default() -> None:
     defaults = {name: DECLARED[name].get("Default") for name in ("Stage", "Schedules", "AssetClasses", "Architecture")}
     assert defaults == {"Stage": "paper", "Schedules": "DISABLED", "AssetClasses": "us_equity", "Architecture": "arm64"}
+
+
+def test_the_outputs_name_all_that_an_operator_may_look_at() -> None:
+    kinds = (TABLE, QUEUE, FUNCTION, "AWS::S3::Bucket", "AWS::SNS::Topic", "AWS::ApiGatewayV2::Api")
+    assert {name: slot["Value"] for name, slot in OUTPUTS.items()} == {
+        name: {"Ref": name} for kind in kinds for name in deployed().of_type(kind)
+    }
 
 
 def metrics_written(source: str) -> Iterator[str]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from botocore.config import Config
 
 from shared.adapters.aws.clients import Aws
 from shared.adapters.aws.table import Table
-from tests.fakes.aws import connect, make_table, served
+from tests.fakes.aws import connect, local_session, make_table, served
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 NewTable = Callable[[], Table]
 
@@ -20,13 +25,21 @@ def aws() -> Iterator[Aws]:
         yield connect(url)
 
 
+@pytest.fixture(scope="session")
+def patient(aws: Aws) -> DynamoDBClient:
+    """A client that waits however busy the machine is: a repeated write is another story, told elsewhere."""
+    client = aws.dynamodb
+    config = client.meta.config.merge(Config(connect_timeout=60, read_timeout=60))
+    return local_session().client("dynamodb", config=config, endpoint_url=client.meta.endpoint_url)
+
+
 @pytest.fixture
-def new_table(aws: Aws) -> Iterator[NewTable]:
+def new_table(aws: Aws, patient: DynamoDBClient) -> Iterator[NewTable]:
     names: list[str] = []
 
     def make() -> Table:
         names.append(make_table(aws, f"table-{uuid4().hex}"))
-        return Table(aws.dynamodb, names[-1])
+        return Table(patient, names[-1])
 
     yield make
     for name in names:

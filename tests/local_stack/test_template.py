@@ -9,7 +9,7 @@ import pytest
 
 from local_stack.cloud.deployed import functions_of, schedules_of, triggers_of
 from local_stack.cloud.functions import find_handler
-from local_stack.cloud.policies import allows
+from local_stack.cloud.policies import allows, statements_of_role
 from local_stack.cloud.resources import ABSENT, MADE, PLAYED, plain_template
 from local_stack.cloud.stack import Place, Stack
 from local_stack.cloud.template import NotPlayed, Template
@@ -52,8 +52,6 @@ def test_every_deployed_function_is_fired_by_something(ours: Stack) -> None:
 
 
 def test_the_deployed_schedules_may_fire_what_they_fire(ours: Stack) -> None:
-    from local_stack.cloud.policies import statements_of_role
-
     for schedule in schedules_of(ours):
         statements = statements_of_role(ours, schedule.role_arn)
         assert allows(statements, "lambda:InvokeFunction", ours.arn(schedule.function))

@@ -16,8 +16,10 @@ from shared.domain.stage import (
     Stage,
     TradingMode,
     confirm,
+    entries_are_confirmed,
     judge_mode,
     require_key_of,
+    trades_live,
     words_to_type,
 )
 
@@ -89,19 +91,30 @@ def test_half_of_the_live_keys_are_not_enough_and_too_many_for_paper(missing: st
         (CONFIRMED_FOR - timedelta(seconds=1), True),
         (CONFIRMED_FOR, False),
         (timedelta(days=365), False),
-        (timedelta(seconds=-1), False),
     ],
 )
-def test_a_confirmation_holds_for_thirty_days_and_an_expired_one_counts_as_missing(age: timedelta, holds: bool) -> None:
+def test_a_confirmation_lets_entries_out_for_thirty_days_and_exits_beyond(age: timedelta, holds: bool) -> None:
     confirmation = confirmed(at=NOW - age)
 
     assert confirmation.holds_at(NOW) is holds
-    if holds:
-        assert judge_mode(Stage.LIVE_1, confirmation, ACCOUNT, BOTH_KEYS, NOW) is TradingMode.LIVE
-    else:
-        assert judge_mode(Stage.LIVE_1, confirmation, ACCOUNT, NO_KEYS, NOW) is TradingMode.PAPER
-        with pytest.raises(StartRefused, match="its confirmation ended on"):
-            judge_mode(Stage.LIVE_1, confirmation, ACCOUNT, BOTH_KEYS, NOW)
+    assert entries_are_confirmed(Stage.LIVE_1, confirmation, ACCOUNT, NOW) is holds
+    assert trades_live(Stage.LIVE_1, confirmation, ACCOUNT, NOW)
+    assert judge_mode(Stage.LIVE_1, confirmation, ACCOUNT, BOTH_KEYS, NOW) is TradingMode.LIVE
+
+
+def test_a_confirmation_from_the_future_counts_as_missing() -> None:
+    confirmation = confirmed(at=NOW + timedelta(seconds=1))
+
+    assert not entries_are_confirmed(Stage.LIVE_1, confirmation, ACCOUNT, NOW)
+    assert judge_mode(Stage.LIVE_1, confirmation, ACCOUNT, NO_KEYS, NOW) is TradingMode.PAPER
+    with pytest.raises(StartRefused, match="in the future"):
+        judge_mode(Stage.LIVE_1, confirmation, ACCOUNT, BOTH_KEYS, NOW)
+
+
+@pytest.mark.parametrize("confirmation", [None, confirmed(), confirmed(Stage.LIVE_2)])
+def test_paper_entries_need_no_confirmation(confirmation: LiveConfirmation | None) -> None:
+    assert entries_are_confirmed(Stage.PAPER, confirmation, ACCOUNT, NOW)
+    assert not trades_live(Stage.PAPER, confirmation, ACCOUNT, NOW)
 
 
 @pytest.mark.parametrize(
@@ -125,9 +138,7 @@ def test_live_only_with_both_switches_and_every_key(
     stage: Stage, named: Stage, account: str, age_days: int, is_confirmed: bool, keys: dict[str, bool]
 ) -> None:
     confirmation = confirmed(named, account, NOW - timedelta(days=age_days)) if is_confirmed else None
-    switched_on = (
-        stage.is_live and is_confirmed and (named, account) == (stage, ACCOUNT) and 0 <= age_days < CONFIRMED_FOR.days
-    )
+    switched_on = stage.is_live and is_confirmed and (named, account) == (stage, ACCOUNT) and age_days >= 0
 
     try:
         mode = judge_mode(stage, confirmation, ACCOUNT, keys, NOW)
