@@ -18,7 +18,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Final, NamedTuple
 
 import httpx
@@ -38,6 +38,8 @@ DEFAULT_PAUSE: Final = timedelta(seconds=60)
 """How long to wait after a 429 that does not say it."""
 BAN_PAUSE: Final = timedelta(minutes=10)
 """How long to wait at least after a 429 that is not Discord's: its front turns an address away for a while."""
+MOMENT: Final = timedelta(seconds=3)
+"""What is waited out; with two requests a message a send still ends inside the router's claim of 30 s."""
 LONGEST_PAUSE: Final = timedelta(days=1)
 """A wait beyond this is a broken reply."""
 
@@ -66,13 +68,21 @@ class DiscordWebhook:
     """
 
     def __init__(
-        self, client: httpx.Client, url: Callable[[bool], str], stage: Stage, clock: Clock, *, loopback: bool = False
+        self,
+        client: httpx.Client,
+        url: Callable[[bool], str],
+        stage: Stage,
+        clock: Clock,
+        *,
+        loopback: bool = False,
+        pause: Callable[[float], None] = sleep,
     ) -> None:
         self._client = client
         self._read_url = url
         self._stage = stage
         self._clock = clock
         self._loopback = loopback
+        self._pause = pause
         self._quiet_until: datetime | None = None
         logging.getLogger("httpx").addFilter(_without_webhooks)
 
@@ -91,10 +101,16 @@ class DiscordWebhook:
         self._raise_unless_taken(reply)
 
     def _keep_quiet(self) -> None:
-        """Ask nothing while Discord wants quiet, also when it said so with its last acceptance."""
-        now = self._clock.now()
-        if self._quiet_until is not None and now < self._quiet_until:
-            raise Throttled("Discord wants quiet for a moment", self._quiet_until - now)
+        """Ask nothing while Discord wants quiet, also when it said so with its last acceptance.
+
+        A moment is waited out here: the router would send the alert by e-mail too, as for a channel that fails.
+        """
+        left = self._quiet_until - self._clock.now() if self._quiet_until is not None else timedelta(0)
+        if left > MOMENT:
+            raise Throttled("Discord wants quiet for a while", left)
+        if left > timedelta(0):
+            self._pause(left.total_seconds())
+            self._quiet_until = None
 
     def _url(self, *, anew: bool) -> str:
         address = self._read_url(anew).strip()
