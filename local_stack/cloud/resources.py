@@ -70,7 +70,11 @@ def plain_template(stack: Stack) -> dict[str, Any]:
     if unknown := sorted(set(kinds.values()) - MADE - PLAYED - ABSENT):
         raise NotPlayed(f"resources of the types {', '.join(unknown)}")
     made = [name for name, kind in kinds.items() if kind in MADE]
-    return {"Resources": {name: _plain(stack, name, kinds[name], made) for name in made}}
+    return {
+        "Parameters": {name: _parameter(value) for name, value in stack.template.parameters.items()},
+        "Resources": {name: _plain(stack, name, kinds[name], made) for name in made},
+        "Outputs": {name: {"Value": stack.value(slot["Value"])} for name, slot in stack.template.outputs.items()},
+    }
 
 
 def make_resources(stack: Stack, cloudformation: CloudFormationClient, dynamodb: DynamoDBClient) -> None:
@@ -92,12 +96,17 @@ def time_to_live_of(stack: Stack, table: str) -> str | None:
     return str(specification["AttributeName"]) if specification.get("Enabled") else None
 
 
+def _parameter(value: str | list[str]) -> dict[str, str]:
+    return {"Type": "String", "Default": value if isinstance(value, str) else ",".join(value)}
+
+
 def _plain(stack: Stack, name: str, kind: str, made: list[str]) -> dict[str, Any]:
     properties = stack.named_properties(name)
     for dropped in _LEFT_OFF.get(kind, ()):
         properties.pop(dropped, None)
     needs = references(stack.template.resources[name].get("Properties", {})) & set(made)
-    return {"Type": kind, "Properties": properties, "DependsOn": sorted(needs)}
+    kept = {"DeletionPolicy": policy} if (policy := stack.template.resources[name].get("DeletionPolicy")) else {}
+    return {"Type": kind, "Properties": properties, "DependsOn": sorted(needs), **kept}
 
 
 def _complete_table(stack: Stack, name: str, dynamodb: DynamoDBClient) -> None:

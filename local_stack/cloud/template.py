@@ -42,6 +42,7 @@ class Template:
     def __init__(self, plain: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
         self.resources: Mapping[str, dict[str, Any]] = plain["Resources"]
         self.conditions: Mapping[str, Any] = plain.get("Conditions", {})
+        self.outputs: Mapping[str, dict[str, Any]] = plain.get("Outputs", {})
         self.parameters = _given(plain.get("Parameters", {}), parameters)
 
     @classmethod

@@ -235,6 +235,7 @@ def _assembled(plan: RunPlan, folder: RunFolder, calendar: ExchangeCalendar, sta
         cadence=MINUTE if market is None else cadence_of(market.bars.interval),
         addresses=_addresses(settings, simulator, desk_url),
     )
+    started.callback(wired.close)
     wired.store_secrets(_secrets(settings, simulator, desk_url))
     if plan.record is not None:
         SavedRun(folder.state).restore(wired.aws, wired.stores, exchange)

@@ -117,6 +117,11 @@ class WiredCloud:
             done.append(self._runs.fire(fire))
         return [*done, *self._pumps.drain()]
 
+    def close(self) -> None:
+        """Close what the functions keep open between runs."""
+        for cloud in self._clouds.values():
+            cloud.close()
+
     def give_back(self) -> None:
         """Make every message visible that a pump holds, so that it can be saved."""
         self._pumps.give_back()

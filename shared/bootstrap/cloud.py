@@ -6,6 +6,7 @@ imports one only when the stored minute is missing and it has to quote by itself
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -27,6 +28,7 @@ from shared.adapters.aws.book import (
 from shared.adapters.aws.clients import Aws
 from shared.adapters.aws.confirmations import DynamoConfirmations
 from shared.adapters.aws.day_plans import DynamoDayPlans
+from shared.adapters.aws.fractional_probes import DynamoFractionalProbes
 from shared.adapters.aws.journal import DynamoJournal
 from shared.adapters.aws.parameters import SecretSource, SsmParameters
 from shared.adapters.aws.prices import DynamoPriceStore
@@ -40,6 +42,8 @@ from shared.bootstrap.planned import PlannedActions, PlannedCalendar, PlannedVol
 from shared.bootstrap.telemetry import Telemetry
 from shared.bootstrap.wiring import Rules, UseCases
 from shared.domain.alerts import Channel
+from shared.domain.errors import TryAgain
+from shared.domain.gate import FractionalSupport
 from shared.domain.intents import AccountId
 from shared.domain.stage import TradingMode, judge_mode, require_key_of, trades_live
 from shared.ports.alert_channels import AlertChannel, DeadLetters
@@ -59,6 +63,7 @@ from shared.ports.clock import Clock
 from shared.ports.confirmations import Confirmations
 from shared.ports.credentials import Credentials
 from shared.ports.day_plans import DayPlans, DaySources
+from shared.ports.fractional_probes import FractionalProbes
 from shared.ports.journal import JournalStore
 from shared.ports.messages import AlertQueue, CycleQueue, Doorbell
 from shared.ports.metrics import Metrics
@@ -79,6 +84,8 @@ if TYPE_CHECKING:
     from alpaca.trading.client import TradingClient
 
     from shared.adapters.alpaca.session import Keys, Rotation
+
+log = logging.getLogger(__name__)
 
 PAPER_KEYS: Final = ("alpaca-paper-key-id", "alpaca-paper-secret")
 LIVE_KEYS: Final = ("alpaca-live-key-id", "alpaca-live-secret")
@@ -109,7 +116,8 @@ class Cloud:
     def use_cases(self) -> UseCases:
         """Wire the use cases over these ports."""
         settings = self._account
-        return UseCases(self, self.account, Rules(asset_classes=settings.asset_classes, prepares_days=True))
+        rules = Rules(asset_classes=settings.asset_classes, prepares_days=True)
+        return UseCases(self, self.account, rules, fractional=self._fractional)
 
     def close(self) -> None:
         """Close the connections that stay open between runs; a process that ends need not."""
@@ -204,6 +212,20 @@ class Cloud:
     def confirmations(self) -> Confirmations:
         """Keep the typed word that real money may trade."""
         return DynamoConfirmations(self._book)
+
+    @cached_property
+    def probes(self) -> FractionalProbes:
+        """Keep what preflight found out about fractions of a share."""
+        return DynamoFractionalProbes(self._book)
+
+    def _fractional(self) -> FractionalSupport:
+        """Take the probed answer; unprobed and unreadable are unknown."""
+        try:
+            probe = self.probes.get()
+        except TryAgain as error:
+            log.warning("fractional probe unreadable, taken as unknown", extra={"problem": str(error)})
+            return FractionalSupport()
+        return FractionalSupport() if probe is None else probe.support
 
     @cached_property
     def prices(self) -> PriceStore:

@@ -6,7 +6,7 @@ loads no adapter that its own use case does not use.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -190,12 +190,23 @@ def rules_for(cadence: timedelta) -> Rules:
 
 
 class UseCases:
-    """The use cases of one account over one set of ports."""
+    """The use cases of one account over one set of ports.
 
-    def __init__(self, ports: Ports, account: AccountId, rules: Rules) -> None:
+    `fractional` looks up what was probed, in the place of the rules' own, when an entry is to be shaped.
+    """
+
+    def __init__(
+        self,
+        ports: Ports,
+        account: AccountId,
+        rules: Rules,
+        *,
+        fractional: Callable[[], FractionalSupport] | None = None,
+    ) -> None:
         self._ports = ports
         self._account = account
         self._rules = rules
+        self._fractional = fractional or (lambda: rules.fractional)
 
     @cached_property
     def poll_prices(self) -> PollPrices:
@@ -254,7 +265,7 @@ class UseCases:
             alerts=p.alerts,
             doorbell=p.doorbell,
             record=self._record,
-            fractional=self._rules.fractional,
+            fractional=self._fractional(),
             asset_classes=self._rules.asset_classes,
             good_for=self._rules.executor.entry_good_for,
         )

@@ -47,6 +47,7 @@ class AlertKind(StrEnum):
     DAILY_SUMMARY = "daily_summary"
     CHANNEL_DEAD = "channel_dead"
     SYSTEM_ERROR = "system_error"
+    TEST_MESSAGE = "test_message"
 
 
 class Severity(IntEnum):
@@ -75,6 +76,7 @@ _AT_ONCE_TO_ALL: Final = frozenset(
         AlertKind.LARGE_POSITION_CHANGE,
         AlertKind.LIVE_TRADING,
         AlertKind.POSITION_MISMATCH,
+        AlertKind.TEST_MESSAGE,
     }
 )
 """Kinds that go everywhere whatever their severity."""

@@ -200,6 +200,7 @@ TEMPLATES: Final[Mapping[str, Template]] = MappingProxyType(
         _K.SYSTEM_ERROR: Template(
             "A step failed", "nothing at first, it is tried again at the next tick; if it repeats, read the log."
         ),
+        _K.TEST_MESSAGE: Template("Test message", "nothing; messages arrive here."),
     }
 )
 """The words of docs/operations.md, one entry per kind."""

@@ -94,7 +94,10 @@ def test_the_safe_choice_is_the_default() -> None:
 
 
 def test_the_outputs_name_all_that_an_operator_may_look_at() -> None:
-    kinds = (TABLE, QUEUE, FUNCTION, "AWS::S3::Bucket", "AWS::SNS::Topic", "AWS::ApiGatewayV2::Api")
+    kinds = (
+        TABLE, QUEUE, FUNCTION, "AWS::S3::Bucket", "AWS::SNS::Topic", "AWS::ApiGatewayV2::Api",
+        "AWS::Scheduler::Schedule", "AWS::Logs::LogGroup",
+    )  # fmt: skip
     assert {name: slot["Value"] for name, slot in OUTPUTS.items()} == {
         name: {"Ref": name} for kind in kinds for name in deployed().of_type(kind)
     }

@@ -75,10 +75,14 @@ class DiscordDouble(ScriptedServer):
     @property
     def posted(self) -> list[dict[str, Any]]:
         """List every message that came, taken or not."""
-        return [json.loads(request.body) for request in self.arrived]
+        return [json.loads(request.body) for request in self.arrived if request.method == "POST"]
 
     @property
     def taken(self) -> list[dict[str, Any]]:
         """List the messages that were accepted."""
         last = len(self._steps) - 1
-        return [body for place, body in enumerate(self.posted) if self._steps[min(place, last)] in _ACCEPTS]
+        return [
+            json.loads(request.body)
+            for place, request in enumerate(self.arrived)
+            if request.method == "POST" and self._steps[min(place, last)] in _ACCEPTS
+        ]

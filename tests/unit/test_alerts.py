@@ -33,6 +33,7 @@ ALWAYS_BOTH = {
     "large_position_change",
     "live_trading",
     "position_mismatch",
+    "test_message",
 }
 BOTH_WHEN_CRITICAL = {
     "exit_blocked",

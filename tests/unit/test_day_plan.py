@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contracts.day_plan import DAY_PLAN, StoredDayPlan
+from shared.contracts.fractional_probe import FRACTIONAL_PROBE
 from shared.contracts.live_confirmation import LIVE_CONFIRMATION
 from shared.contracts.stored import StoredForm, Unreadable
 from shared.domain.assets import Symbol
@@ -174,8 +175,8 @@ def test_the_exchanges_date_changes_at_midnight_in_new_york_summer_and_winter(no
 class TestStoredForm:
     @pytest.mark.parametrize(
         ("form", "value"),
-        [(DAY_PLAN, StoredDayPlan.from_domain(PLAN)), (LIVE_CONFIRMATION, CONFIRMED)],
-        ids=["day_plan", "live_confirmation"],
+        [(DAY_PLAN, StoredDayPlan.from_domain(PLAN)), (LIVE_CONFIRMATION, CONFIRMED), (FRACTIONAL_PROBE, PROBED)],
+        ids=["day_plan", "live_confirmation", "fractional_probe"],
     )
     def test_it_has_the_golden_text_and_reads_back(self, form: StoredForm[object], value: object) -> None:
         golden = (SAMPLES / "stored" / f"{form.name}.{form.schema}.json").read_text(encoding="utf-8").strip()

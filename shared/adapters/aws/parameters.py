@@ -79,6 +79,15 @@ class SsmParameters:
         with talking_to(f"writing {self._path(name)}"):
             self._client.put_parameter(Name=self._path(name), Value=text, Type="SecureString", Overwrite=True)
 
+    def remove(self, names: Sequence[str]) -> Sequence[str]:
+        """Delete secrets for good and name those that were there; raises InvalidValue for more than one call takes."""
+        paths = self._paths(names)
+        if not paths:
+            return ()
+        with talking_to(f"deleting {', '.join(paths)}"):
+            answer = self._client.delete_parameters(Names=list(paths))
+            return tuple(paths[path] for path in answer["DeletedParameters"])
+
     def _fetch(self, names: Sequence[str]) -> dict[str, Parameter]:
         paths = self._paths(names)
         if not paths:

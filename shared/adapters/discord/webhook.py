@@ -34,6 +34,7 @@ from shared.ports.clock import Clock
 TIMEOUT: Final = httpx.Timeout(5.0, connect=2.0)
 REPLY_SECONDS: Final = 5.0
 LARGEST_BODY: Final = 64 * 1024
+NAME_LIMIT: Final = 80
 DEFAULT_PAUSE: Final = timedelta(seconds=60)
 """How long to wait after a 429 that does not say it."""
 BAN_PAUSE: Final = timedelta(minutes=10)
@@ -100,6 +101,12 @@ class DiscordWebhook:
             reply = self._post(url, plain_body_of(message))
         self._raise_unless_taken(reply)
 
+    def self_test(self) -> str:
+        """Ask Discord what it calls the webhook, without posting; raises ChannelDead or Unavailable."""
+        reply = self._exchange("GET", self._url(anew=False))
+        self._raise_unless_taken(reply)
+        return clean(str(reply.content.get("name") or "a webhook"), NAME_LIMIT)
+
     def _keep_quiet(self) -> None:
         """Ask nothing while Discord wants quiet, also when it said so with its last acceptance.
 
@@ -126,17 +133,14 @@ class DiscordWebhook:
 
     def _post(self, url: str, body: Mapping[str, Any]) -> _Reply:
         self._keep_quiet()
+        return self._exchange("POST", url, params={"wait": "true"}, json=body)
+
+    def _exchange(self, method: str, url: str, **what: Any) -> _Reply:
         deadline = monotonic() + REPLY_SECONDS
         content = bytearray()
         try:
             with self._client.stream(
-                "POST",
-                url,
-                params={"wait": "true"},
-                json=body,
-                headers=_HEADERS,
-                timeout=TIMEOUT,
-                follow_redirects=False,
+                method, url, headers=_HEADERS, timeout=TIMEOUT, follow_redirects=False, **what
             ) as response:
                 for piece in response.iter_bytes():
                     content += piece
