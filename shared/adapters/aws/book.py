@@ -50,6 +50,7 @@ from shared.domain.ledger import Ledger
 from shared.domain.positions import Position
 from shared.domain.reconciliation import BrokerFacts
 from shared.domain.trading_state import UNREADABLE_KILL_SWITCH, KillSwitch, TradingState
+from shared.ports.book import Readable
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +97,16 @@ class DynamoPositions:
 
     def all(self) -> Sequence[Position]:
         return [self._positions.read(item) for item in self._table.query("positions")]
+
+    def readable(self) -> Readable:
+        found: list[Position] = []
+        problems: list[str] = []
+        for item in self._table.query("positions"):
+            try:
+                found.append(self._positions.read(item))
+            except (NewerSchema, Unreadable) as problem:
+                problems.append(str(problem))
+        return Readable(found, problems)
 
     def put(self, position: Position) -> Position:
         self._positions.save(Key("positions", position.symbol), position, version=position.version)
@@ -205,7 +216,13 @@ class DynamoAlertOutbox:
         return [self._incidents.read(item) for item in reversed(newest)]
 
     def unsettled(self) -> Sequence[Incident]:
-        return [self._incidents.read(item) for item in self._table.query_index("watched", "yes")]
+        found: list[Incident] = []
+        for item in self._table.query_index("watched", "yes"):
+            try:
+                found.append(self._incidents.read(item))
+            except (NewerSchema, Unreadable) as problem:
+                log.error("incident left out", extra={"problem": str(problem)})
+        return found
 
     def put(self, incident: Incident) -> Incident:
         place = Key(

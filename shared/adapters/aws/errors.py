@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
@@ -56,6 +56,16 @@ def talking_to(what: str) -> Iterator[None]:
         raise
     except (BotoCoreError, ResponseParserError, *_UNREADABLE) as error:
         raise Unavailable(f"{what}: no usable answer from AWS ({type(error).__name__})") from error
+
+
+def require_signed(answer: Any) -> Any:
+    """Return an answer that carries a request id of AWS, or raise Unavailable.
+
+    botocore reads the page of a proxy, sent with status 200, as an answer in which everything is absent.
+    """
+    if not answer["ResponseMetadata"].get("RequestId"):
+        raise Unavailable("the answer is not one of AWS")
+    return answer
 
 
 def code_of(error: ClientError) -> str:

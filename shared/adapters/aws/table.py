@@ -22,7 +22,7 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
-from shared.adapters.aws.errors import CONFLICTS, code_of, talking_to
+from shared.adapters.aws.errors import CONFLICTS, code_of, require_signed, talking_to
 from shared.contracts.stored import NewerSchema
 from shared.domain.errors import Conflict, InvalidValue, Unavailable
 
@@ -82,6 +82,7 @@ class Table:
         """Read one item."""
         with talking_to(f"{self.name}: GetItem"):
             answer = self._client.get_item(TableName=self.name, Key=_wire(key._asdict()), ConsistentRead=True)
+            require_signed(answer)
         stored = answer.get("Item")
         return None if stored is None else _plain(stored)
 
@@ -138,7 +139,7 @@ class Table:
             request["Limit"] = limit
         pages = self._client.get_paginator("query").paginate(TableName=self.name, **request)
         with talking_to(f"{self.name}: Query"):
-            stored = (item for page in pages for item in page["Items"])
+            stored = (item for page in pages for item in require_signed(page)["Items"])
             return [_plain(item) for item in islice(stored, limit)]
 
     def _put(self, key: Key, attributes: Item, schema: int, when: Condition | None) -> _Standing | None:
@@ -164,7 +165,7 @@ class Table:
         """Send a conditional write; give what stands in its way."""
         with talking_to(f"{self.name}: {operation}"):
             try:
-                call(TableName=self.name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **request)
+                require_signed(call(TableName=self.name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **request))
             except ClientError as error:
                 if code_of(error) not in CONFLICTS:
                     raise
