@@ -84,7 +84,7 @@ def main() -> None:
             started.play(stopped, camera)
     if camera.seen is None:
         raise RuntimeError("the run showed nothing")
-    console = _console()
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     usual = replace(camera.seen, page=f"http://127.0.0.1:{PORT}")
     console.print(draw(usual, WIDTH, HEIGHT))
     PICTURE.write_text(console.export_svg(code_format=SVG, unique_id="run"), encoding="utf-8")
