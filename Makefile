@@ -31,10 +31,12 @@ ANSWERS := samconfig.toml
 answer = $$(sed -n 's/^$(1) *= *"\(.*\)"$$/\1/p' $(ANSWERS) | head -n 1)
 FIND_STACK = [ -e $(ANSWERS) ] || { echo "No $(ANSWERS) here: nothing was deployed from this folder." >&2; exit 1; }; \
 	stack=$(call answer,stack_name); AWS_DEFAULT_REGION=$(call answer,region); export AWS_DEFAULT_REGION
+# Secrets may come before the first deploy: then the stack has the name that a deploy suggests.
+IF_DEPLOYED = stack=hearthwatch; [ ! -e $(ANSWERS) ] || { $(FIND_STACK); }
 CHOSEN = Architecture=$(ARCHITECTURE) Runtime=$(RUNTIME) $(if $(value STAGE),Stage=$(call quoted,STAGE)) $(PARAMETERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check format validate build deploy teardown run replay simulate verify bench mutants lock clean
+.PHONY: help setup test check format validate build runtime deploy secrets preflight mode teardown run replay simulate verify bench mutants lock clean
 
 ## List the targets and the variables they take.
 help:
@@ -113,6 +115,12 @@ build: $(READY)
 		|| echo "Python $$BUILD_PYTHON is not here: nothing is compiled ahead, and cold starts take longer." >&2
 	@$(BIN)/python layers/measure.py $(BUILT)
 
+## Start every function as Lambda does, built for this machine, and feed it its specimens; names whatever is missing.
+## ARGS="check_risk"  only these functions
+runtime: $(READY)
+	@$(MAKE) --no-print-directory build ARCH=host >/dev/null
+	@$(BIN)/python -m tests.runtime_check $(ARGS)
+
 ## Deploy to AWS: build, deploy, preflight, and only then let the schedules run. Asks for everything the first time.
 ## STAGE=live-1    the stage; it stays what it was without it, and is paper at first
 ## ARCH=x86_64     as for build
@@ -132,6 +140,23 @@ deploy: build
 	$(BIN)/python -m hearthwatch preflight --stack "$$stack" || { \
 		echo "The schedules stay as they were. Mend what is named above, then: make deploy" >&2; exit 1; }; \
 	$(SAM) deploy --no-fail-on-empty-changeset --parameter-overrides $(CHOSEN) Schedules=ENABLED
+
+## Store the keys and addresses that a stack needs: asks without showing, tries each one, stores it encrypted.
+## ROTATE=alpaca-paper-secret  replace only this; a key id and its secret go together
+## LIST=1                      say what is stored and how old it is
+secrets: $(READY)
+	@$(IF_DEPLOYED); $(BIN)/python -m hearthwatch secrets --stack "$$stack" \
+		$(call option,--rotate,ROTATE) $(if $(filter 1,$(LIST)),--list)
+
+## Check everything that a stack needs before it trades, and say what to do about what is not well.
+## QUIET=1  send no test message
+preflight: $(READY)
+	@$(FIND_STACK); $(BIN)/python -m hearthwatch preflight --stack "$$stack" $(if $(filter 1,$(QUIET)),--quiet)
+
+## Show whether real money trades, or confirm that it may.
+## STAGE=live-1  the stage to confirm
+mode: $(READY)
+	@$(FIND_STACK); $(BIN)/python -m hearthwatch mode --stack "$$stack" $(if $(value STAGE),$(call quoted,STAGE))
 
 ## Take the deployment down: says what is protected, exports it first, and asks twice.
 teardown: $(READY)

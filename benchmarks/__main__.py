@@ -15,7 +15,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import exchange, replay, risk, simulation
+from benchmarks import exchange, functions, replay, risk, simulation
 from benchmarks.figures import Figure, Say
 
 OUTPUT: Final = Path("build") / "bench" / "figures.json"
@@ -24,6 +24,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[Say], list[Figure]]]] = {
     "risk": risk.measure,
     "simulation": simulation.measure,
     "exchange": exchange.measure,
+    "functions": functions.measure,
 }
 
 

@@ -21,6 +21,7 @@ from typing import Final, NoReturn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from hearthwatch.operator.commands import add_operator_commands
 from hearthwatch.replay.driver import replay
 from hearthwatch.replay.report import report_of, write_report
 from hearthwatch.replay.summary import print_summary
@@ -79,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(commands)
     _add_simulate(commands)
     _add_verify(commands)
+    add_operator_commands(commands)
     return parser
 
 

@@ -136,7 +136,7 @@ def stopping() -> Iterator[Event]:
 
 def speed_words(speed: Speed) -> str:
     """Say how fast simulated time goes."""
-    return "as fast as possible" if speed is None else f"{speed:f}x"
+    return "full speed" if speed is None else f"{speed:f}x"
 
 
 def _conclude(started: LocalRun, settings: RunSettings, console: Console, wall_seconds: float) -> None:

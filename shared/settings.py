@@ -25,7 +25,7 @@ class SettingsError(Stop):
 class Settings(BaseModel):
     """One concern's settings; each field is the environment variable of its name behind the prefix."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:

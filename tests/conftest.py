@@ -62,9 +62,11 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how much the simulation tried, whichever workers it ran on."""
+    """Say how much the simulation tried, whichever workers it ran on, and what else a test noted for the reader."""
     reports = [r for outcome in ("passed", "failed") for r in terminalreporter.getreports(outcome)]
     runs = [value for report in reports for name, value in report.user_properties if name == "simulated"]
     if runs:
         seeds, calls, faults = (sum(column) for column in zip(*runs, strict=True))
         terminalreporter.write_line(f"simulation: {seeds:,} new seeds, {calls:,} port calls, {faults:,} faults struck")
+    for note in {value for report in reports for name, value in report.user_properties if name == "note"}:
+        terminalreporter.write_line(note)

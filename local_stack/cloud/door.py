@@ -48,6 +48,7 @@ class Misbehaviour(StrEnum):
 
     THROTTLE = "throttle"
     SERVER_ERROR = "server_error"
+    CONFLICT = "conflict"
     DENY = "deny"
     HANG = "hang"
     ANSWER_LOST = "answer_lost"
@@ -168,6 +169,8 @@ class Door:
                 return replies.throttled(asked.service)
             case Misbehaviour.SERVER_ERROR:
                 return replies.broken(asked.service)
+            case Misbehaviour.CONFLICT:
+                return replies.conflict()
             case Misbehaviour.DENY:
                 return self._denied(caller, asked, asked.asks[0])
             case Misbehaviour.HANG if plan:

@@ -47,6 +47,7 @@ BROKEN: Final = {
     "ses": Refusal(500, "InternalFailure", "The request processing has failed because of an unknown error."),
     "s3": Refusal(500, "InternalError", "We encountered an internal error. Please try again."),
 }
+CONFLICT: Final = Refusal(400, "ConditionalCheckFailedException", "The conditional request failed")
 _ANY_DENIED: Final = Refusal(403, "AccessDenied", "{}")
 _ANY_STRANGER: Final = Refusal(
     403, "UnrecognizedClientException", "The security token included in the request is invalid."
@@ -84,6 +85,11 @@ def throttled(service: str) -> Response:
 def broken(service: str) -> Response:
     """Fail as a service fails."""
     return _reply(service, BROKEN.get(service, _ANY_BROKEN))
+
+
+def conflict() -> Response:
+    """Refuse a conditional write to a table, as if somebody had written first."""
+    return _reply("dynamodb", CONFLICT)
 
 
 def ses_account() -> Response:

@@ -38,6 +38,9 @@ class Misbehaviour(StrEnum):
     HANG_BEFORE_ACCEPT = "hang_before_accept"
     HANG_AFTER_ACCEPT = "hang_after_accept"
     TOO_MANY_REQUESTS = "too_many_requests"
+    KEYS_QUOTED = "keys_quoted"
+    SERVER_ERROR_AFTER_ACCEPT = "server_error_after_accept"
+    MALFORMED_AFTER_ACCEPT = "malformed_after_accept"
     GATEWAY_TIMEOUT_BEFORE_ACCEPT = "gateway_timeout_before_accept"
     GATEWAY_TIMEOUT_AFTER_ACCEPT = "gateway_timeout_after_accept"
     RESET_BEFORE_ACCEPT = "reset_before_accept"
@@ -128,6 +131,17 @@ class Gate:
             case Misbehaviour.TOO_MANY_REQUESTS:
                 wait = str(int(plan.retry_after.total_seconds()))
                 await _reply(send, 429, 42910000, "too many requests.", {"Retry-After": wait})
+            case Misbehaviour.KEYS_QUOTED:
+                given = dict(scope["headers"])
+                quoted = " ".join(given.get(name, b"").decode("latin-1") for name in _SIGNED_WITH)
+                await _reply(send, 422, 42210000, f"{quoted} may not do this")
+            case Misbehaviour.SERVER_ERROR_AFTER_ACCEPT:
+                await self._captured(scope, receive)
+                await _reply(send, 500, 50010000, "internal server error occurred")
+            case Misbehaviour.MALFORMED_AFTER_ACCEPT:
+                _, body = await self._captured(scope, receive)
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+                await send({"type": "http.response.body", "body": body[: len(body) // 2] or b"{"})
             case Misbehaviour.GATEWAY_TIMEOUT_BEFORE_ACCEPT:
                 await _reply(send, 504, 50410000, "gateway timeout")
             case Misbehaviour.GATEWAY_TIMEOUT_AFTER_ACCEPT:

@@ -68,6 +68,7 @@ class Market:
         self.stale_by = timedelta(0)
         self._exchange = exchange
         self._bars: defaultdict[Symbol, list[Bar]] = defaultdict(list)
+        self._past: defaultdict[Symbol, list[Bar]] = defaultdict(list)
         self._recorded: dict[Symbol, Recording] = {}
         self._announced: list[CorporateAction] = []
         self._frozen_at: datetime | None = None
@@ -76,6 +77,10 @@ class Market:
     def record(self, bar: Bar) -> None:
         """Add a bar, in the order of ends."""
         self._bars[bar.symbol].append(bar)
+
+    def remember(self, bar: Bar) -> None:
+        """Add a bar of the past, in the order of ends; it is listed among bars, and no quote is made of it."""
+        self._past[bar.symbol].append(bar)
 
     def record_quotes(self, symbol: Symbol, quotes: Collection[Quote]) -> None:
         """Answer with recorded bids and asks instead of made ones, each from its instant on."""
@@ -132,7 +137,7 @@ class Market:
 
     def bars(self, symbol: Symbol, frame: Timeframe, start: datetime, end: datetime, now: datetime) -> Sequence[Bar]:
         """Return a symbol's bars with start <= bar.start <= end, joined to the timeframe; longer ones stay as fed."""
-        known = self._known(symbol, min(now, self._frozen_at or now))
+        known = [*self._past.get(symbol, ()), *self._known(symbol, min(now, self._frozen_at or now))]
         wanted = [bar for bar in known if frame.start_of(start) <= bar.start]
         return [bar for bar in join_bars(wanted, frame) if start <= bar.start <= end]
 

@@ -105,6 +105,12 @@ class ExchangeSimulator:
             for bar in bars:
                 self._market.record(bar)
 
+    def remember(self, *bars: Bar) -> None:
+        """Give the past to the lists of bars alone: no quote is made of it, as in a replay."""
+        with self._lock:
+            for bar in bars:
+                self._market.remember(bar)
+
     def know_quotes(self, symbol: Symbol, quotes: Sequence[Quote]) -> None:
         """Give recorded quotes to the feed; each replaces the made bid and ask from its instant on."""
         with self._lock:

@@ -108,9 +108,13 @@ class BookFigures:
         return Account(id=self._owner.account, cash=facts.cash, equity=facts.equity, buying_power=facts.cash)
 
     def orders(self) -> Sequence[ShownOrder]:
-        """Return the intents of the ledger that were sent, and those that have left it."""
+        """Return the intents of the ledger, and those that have left it since."""
         ledger = self._owner.ledgers.load(self._owner.account)
-        self._seen.update({**ledger.finished, **ledger.open})
+        there = {**ledger.finished, **ledger.open}
+        for intent in self._seen.values():
+            if intent.is_open and intent.id not in there:
+                there[intent.id] = self._owner.ledgers.closed(intent.id) or intent
+        self._seen.update(there)
         return [_intent(intent) for intent in sorted(self._seen.values(), key=lambda intent: intent.created_at)]
 
 

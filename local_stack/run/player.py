@@ -46,13 +46,13 @@ class MarketPlayer:
     """Lets recorded bars and corporate actions happen at a simulated exchange; advance it before the clock is set."""
 
     def __init__(self, bars: BarSet, simulator: ExchangeSimulator, *, history: BarSet | None = None) -> None:
-        """Lay out the bars; `history` is what was known before them, and starts as known."""
+        """Lay out the bars; `history` is what was before them, for what needs a past."""
         self._simulator = simulator
         self._feed = BarFeed(bars.bars, bars.days)
         simulator.announce(*bars.actions)
         self._actions = DueActions(bars.actions, after=bars.days[0].date)
         if history is not None:
-            simulator.know(*sorted(_every_bar(history), key=lambda bar: bar.end))
+            simulator.remember(*sorted(_every_bar(history), key=lambda bar: bar.end))
         for symbol, quotes in bars.quotes.items():
             simulator.know_quotes(symbol, quotes)
 

@@ -6,10 +6,8 @@ is delivered; that is the order of a replay. An error of a function is shown and
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,22 +16,18 @@ from pathlib import Path
 from threading import Event
 from typing import Final
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-
 from local_stack.cloud.embedded import EmbeddedCloud
 from local_stack.exchange.market import NEW_YORK
 from local_stack.exchange.server import ExchangeSimulator
-from local_stack.loopback import LoopbackServer
+from local_stack.loopback import past_proxies
 from local_stack.run.clock import Pace, PacedClock, RealPace, Speed
-from local_stack.run.discord_sink import WEBHOOK_PATH, DiscordSink
+from local_stack.run.desk import Desk
+from local_stack.run.discord_sink import WEBHOOK_PATH
 from local_stack.run.folder import RunFolder
+from local_stack.run.function_log import logging_to
 from local_stack.run.keys import LocalKeys
 from local_stack.run.mail_outbox import MailOutbox, as_email
 from local_stack.run.observer import BookFigures, Course, Frame, Observer, SimulatedFigures
-from local_stack.run.page import MessagePage
 from local_stack.run.player import MarketPlayer, moments_of
 from local_stack.run.saved_run import RunRecord, SavedRun
 from local_stack.run.screen import Screen
@@ -48,7 +42,7 @@ from shared.bootstrap.cloud import DISCORD, PAPER_KEYS
 from shared.bootstrap.entrance import telemetry
 from shared.domain.alerts import Incident
 from shared.domain.assets import Symbol
-from shared.domain.errors import Stop, Unavailable
+from shared.domain.errors import Stop
 from shared.domain.intents import Intent
 from shared.domain.journal import Link
 from shared.domain.moves import Move
@@ -77,7 +71,10 @@ class Market:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
-    """What a run was asked for; without a market it trades on the paper account of the keys."""
+    """What a run was asked for; without a market it trades on the paper account of the keys.
+
+    `alpaca_url` is an address on this machine that stands in for Alpaca then, and none stands in for Yahoo.
+    """
 
     folder: Path
     symbols: Sequence[Symbol]
@@ -88,6 +85,7 @@ class RunSettings:
     speed_words: str
     fresh: bool = False
     port: int | None = None
+    alpaca_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,21 +208,23 @@ class LocalRun:
 
 
 @contextmanager
-def open_run(plan: RunPlan, calendar: ExchangeCalendar) -> Iterator[LocalRun]:
-    """Start everything that a run needs, and stop it at the end."""
+def open_run(plan: RunPlan, calendar: ExchangeCalendar, *, pace: Pace | None = None) -> Iterator[LocalRun]:
+    """Start everything that a run needs, and stop it at the end; without a pace it has the one it was planned with."""
     folder = RunFolder(root=plan.settings.folder)
     if plan.record is None:
         folder.clear()
     with ExitStack() as started:
-        started.enter_context(_logging_to(folder.log))
-        yield _assembled(plan, folder, calendar, started)
+        started.enter_context(past_proxies())
+        started.enter_context(logging_to(folder.log))
+        yield _assembled(plan, folder, calendar, pace or _pace(plan), started)
 
 
-def _assembled(plan: RunPlan, folder: RunFolder, calendar: ExchangeCalendar, started: ExitStack) -> LocalRun:
+def _assembled(
+    plan: RunPlan, folder: RunFolder, calendar: ExchangeCalendar, pace: Pace, started: ExitStack
+) -> LocalRun:
     settings, market = plan.settings, plan.settings.market
-    pace = _pace(plan)
-    desk = _Desk(pace, folder, _note(settings))
-    desk_url = started.enter_context(desk.served(settings.port))
+    desk = Desk(pace, folder, _note(settings))
+    desk_url = started.enter_context(desk.served(settings.port, PORT))
     exchange = None if market is None else _exchange(market, calendar)
     simulator = None if exchange is None else started.enter_context(ExchangeSimulator(exchange, pace))
     cloud = started.enter_context(EmbeddedCloud(read_template(settings.symbols), pace))
@@ -299,11 +299,11 @@ def _begin(wired: WiredCloud, market: Market) -> None:
 
 
 def _addresses(settings: RunSettings, simulator: ExchangeSimulator | None, desk_url: str) -> Mapping[str, str]:
-    addresses = {}
-    if simulator is not None:
+    addresses, alpaca_url = {}, settings.alpaca_url if simulator is None else simulator.url
+    if alpaca_url is not None:
         addresses = {
-            "HEARTHWATCH_ALPACA_TRADING_URL": simulator.url,
-            "HEARTHWATCH_ALPACA_DATA_URL": simulator.url,
+            "HEARTHWATCH_ALPACA_TRADING_URL": alpaca_url,
+            "HEARTHWATCH_ALPACA_DATA_URL": alpaca_url,
             "HEARTHWATCH_YAHOO_URL": desk_url,
         }
     if settings.keys.discord_webhook is None:
@@ -360,57 +360,6 @@ def _note(settings: RunSettings) -> str:
     if settings.keys.discord_webhook is not None:
         return f"{time}; Discord's messages go to your webhook, mail stays on this machine."
     return f"{time}; nothing here left this machine."
-
-
-class _Desk:
-    """The sinks and their page on one port, and a second price source that knows no symbol."""
-
-    def __init__(self, pace: Pace, folder: RunFolder, note: str) -> None:
-        self.sink = DiscordSink(pace, folder.discord)
-        self.outbox = MailOutbox(folder.mail, lambda: ())
-        page = MessagePage(pace.now, lambda: self.sink.messages, lambda: self.outbox.mails, note)
-        unknown = Route("/v8/finance/chart/{symbol}", _unknown_symbol, methods=["GET"])
-        self._app = Starlette(routes=[*page.routes(), *self.sink.routes(), unknown])
-
-    @contextmanager
-    def served(self, port: int | None) -> Iterator[str]:
-        """Serve on a chosen port, else on ours, else on any that is free."""
-        server = LoopbackServer(self._app, "page", port=PORT if port is None else port)
-        try:
-            url = server.start()
-        except Unavailable as problem:
-            if port is not None:
-                raise Stop(str(problem)) from problem
-            server = LoopbackServer(self._app, "page")
-            url = server.start()
-        try:
-            yield url
-        finally:
-            server.stop()
-
-
-async def _unknown_symbol(_: Request) -> Response:
-    return JSONResponse({"chart": {"result": None, "error": {"code": "Not Found"}}}, status_code=404)
-
-
-@contextmanager
-def _logging_to(path: Path) -> Iterator[None]:
-    """Send what functions log and print to a file, with every secret taken out, and leave the terminal to the view."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    with path.open("a", encoding="utf-8", buffering=1) as log, redirect_stdout(log):
-        telemetry().take_over()
-        streams = [handler for handler in root.handlers if isinstance(handler, logging.StreamHandler)]
-        for handler in streams:
-            handler.setStream(log)
-        try:
-            yield
-        finally:
-            for handler in streams:
-                handler.setStream(sys.__stdout__)
-            root.handlers[:] = handlers
-            root.setLevel(level)
 
 
 def _minutes(pace: Pace) -> Iterator[tuple[datetime, datetime]]:

@@ -36,13 +36,14 @@ from shared.adapters.aws.queues import SqsAlertQueue, SqsCycleQueue, SqsDeadLett
 from shared.adapters.aws.table import Table
 from shared.adapters.system_clock.clock import SystemClock
 from shared.bootstrap.confirmed import ConfirmedControls
-from shared.bootstrap.deferred import deferred
+from shared.bootstrap.deferred import Port, deferred
+from shared.bootstrap.discreet import discreet
 from shared.bootstrap.entrance import telemetry
 from shared.bootstrap.planned import PlannedActions, PlannedCalendar, PlannedVolatility
 from shared.bootstrap.telemetry import Telemetry
 from shared.bootstrap.wiring import Rules, UseCases
 from shared.domain.alerts import Channel
-from shared.domain.errors import TryAgain
+from shared.domain.errors import ChannelDead, MissingSecret, TryAgain
 from shared.domain.gate import FractionalSupport
 from shared.domain.intents import AccountId
 from shared.domain.stage import TradingMode, judge_mode, require_key_of, trades_live
@@ -118,6 +119,10 @@ class Cloud:
         settings = self._account
         rules = Rules(asset_classes=settings.asset_classes, prepares_days=True)
         return UseCases(self, self.account, rules, fractional=self._fractional)
+
+    def discreet(self, port: Port) -> Port:
+        """Keep the secrets of this process out of what a port's errors say."""
+        return discreet(port, self._told.redactor.redact)
 
     def close(self) -> None:
         """Close the connections that stay open between runs; a process that ends need not."""
@@ -269,7 +274,8 @@ class Cloud:
     @cached_property
     def channels(self) -> Mapping[Channel, AlertChannel]:
         """Reach people on every channel that is set up."""
-        return {Channel.DISCORD: deferred(self._discord), **self._mail()}
+        channels = {Channel.DISCORD: deferred(self._discord), **self._mail()}
+        return {channel: self.discreet(adapter) for channel, adapter in channels.items()}
 
     def _discord(self) -> AlertChannel:
         import httpx
@@ -280,7 +286,10 @@ class Cloud:
         loopback = self._sources.discord_loopback
 
         def address(anew: bool) -> str:
-            return (secrets.fresh(DISCORD) if anew else secrets.get(DISCORD)).get_secret_value()
+            try:
+                return (secrets.fresh(DISCORD) if anew else secrets.get(DISCORD)).get_secret_value()
+            except MissingSecret as problem:
+                raise ChannelDead(str(problem)) from problem  # the e-mail can still arrive, and says so
 
         client = self._open.enter_context(httpx.Client(trust_env=not loopback))
         return DiscordWebhook(client, address, self._account.stage, self.clock, loopback=loopback)
@@ -298,12 +307,12 @@ class Cloud:
     @cached_property
     def primary(self) -> PriceSource:
         """Quote at Alpaca, with the paper account's keys (SEC-02)."""
-        return deferred(self._alpaca_prices)
+        return self.discreet(deferred(self._alpaca_prices))
 
     @cached_property
     def backup(self) -> PriceSource:
         """Quote at Yahoo when the first source is in doubt."""
-        return deferred(self._yahoo)
+        return self.discreet(deferred(self._yahoo))
 
     def _alpaca_prices(self) -> PriceSource:
         from shared.adapters.alpaca.prices import AlpacaPrices
@@ -368,7 +377,7 @@ class Cloud:
         """Trade at Alpaca: on paper, unless both switches of live trading are set (ORD-02)."""
         from shared.adapters.alpaca.broker import AlpacaBroker
 
-        return AlpacaBroker(self.trading_client(self._mode()), self.clock)
+        return self.discreet(AlpacaBroker(self.trading_client(self._mode()), self.clock))
 
     def trading_client(self, mode: TradingMode) -> TradingClient:
         """Connect to the trading API with the keys of a mode."""
@@ -428,21 +437,23 @@ class AlpacaSources:
         """Look up sessions."""
         from shared.adapters.alpaca.calendar import AlpacaCalendar
 
-        return AlpacaCalendar(self._cloud.trading_client(TradingMode.PAPER), self._cloud.clock)
+        client = self._cloud.trading_client(TradingMode.PAPER)
+        return self._cloud.discreet(AlpacaCalendar(client, self._cloud.clock))
 
     @cached_property
     def actions(self) -> CorporateActions:
         """Look up splits and dividends."""
         from shared.adapters.alpaca.corporate_actions import AlpacaCorporateActions
 
-        return AlpacaCorporateActions(self._cloud.corporate_actions_client(), self._cloud.clock)
+        client = self._cloud.corporate_actions_client()
+        return self._cloud.discreet(AlpacaCorporateActions(client, self._cloud.clock))
 
     @cached_property
     def history(self) -> VolatilityHistory:
         """Work out volatilities from bars."""
         from shared.adapters.alpaca.history import AlpacaVolatility
 
-        return AlpacaVolatility(self._cloud.data_client(), self._cloud.clock)
+        return self._cloud.discreet(AlpacaVolatility(self._cloud.data_client(), self._cloud.clock))
 
 
 @cache

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Sequence
 from datetime import date, datetime
 
+from shared.contracts.stored import NewerSchema
 from shared.domain.assets import Symbol
 from shared.domain.corporate_actions import CorporateAction
 from shared.domain.day_plan import DayPlan, exchange_date
@@ -87,7 +88,7 @@ class _NewestPlan:
         if self._kept is None or not self._is_settled(self._kept):
             try:
                 self._kept = self._plans.latest() or self._kept
-            except TryAgain as error:
+            except (TryAgain, NewerSchema) as error:
                 log.warning("day plan unreadable", extra={"problem": str(error)})
         return self._kept
 

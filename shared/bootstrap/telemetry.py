@@ -19,6 +19,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared.adapters.powertools.metrics import EmbeddedMetrics
 from shared.bootstrap.redaction import Redactor
+from shared.contracts.scheduled_run import ScheduledRunV1
+from shared.domain.errors import InvalidValue
 
 SERVICE: Final = "hearthwatch"
 NAMESPACE: Final = "Hearthwatch"
@@ -47,6 +49,7 @@ class Telemetry:
         root = logging.getLogger()
         root.handlers[:] = [self._handler]
         root.setLevel(self._level)
+        logging.getLogger(SERVICE).propagate = False  # it writes to the same handler itself
         for name in LOUD:
             logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -65,10 +68,9 @@ class Telemetry:
             self.metrics.flush()
             self.logger.remove_keys(["function", "request_id", "correlation_id"])
 
-    def correlate(self, correlation_id: str | None) -> None:
-        """Log what follows under a message's own correlation id; None keeps the run's."""
-        if correlation_id:
-            self.logger.append_keys(correlation_id=correlation_id)
+    def correlate(self, correlation_id: str) -> None:
+        """Log what follows under a message's own correlation id, and never under that of the message before."""
+        self.logger.append_keys(correlation_id=correlation_id)
 
     def correlation_id(self) -> str:
         """Give the id that messages sent by this run carry."""
@@ -87,14 +89,16 @@ class _RedactedJson(LambdaPowertoolsFormatter):
 
 
 def correlation_of(event: object) -> str:
-    """Name the run: the scheduled minute, or the id that the first message carries; empty when there is neither."""
+    """Name the run: its tick, or the id that the first message carries; empty when there is neither."""
     if not isinstance(event, Mapping):
         return ""
     records = event.get("Records")
     if isinstance(records, list):
         return next((found for record in records if (found := carried_by(record))), "")
-    scheduled = event.get("scheduled_at")
-    return scheduled if isinstance(scheduled, str) and len(scheduled) <= _LONGEST_ID else ""
+    try:
+        return ScheduledRunV1.read(event).tick.id
+    except InvalidValue:
+        return ""
 
 
 def carried_by(record: Mapping[str, Any]) -> str:

@@ -33,7 +33,7 @@ Value = Annotated[str, Field(max_length=LONGEST_VALUE)]
 class AlertMessageV1(BaseModel):
     """One alert; its severity travels as a word."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     version: Literal[1] = 1
     kind: Name

@@ -29,7 +29,7 @@ Price = Annotated[Decimal, BeforeValidator(_price), PlainSerializer(plain, retur
 class CycleRequestV1(BaseModel):
     """A move of one symbol; prices travel as text, `sigmas` is None when the volatility is unknown."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     version: Literal[1] = 1
     trigger: Literal["move"] = "move"

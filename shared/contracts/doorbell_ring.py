@@ -10,6 +10,6 @@ from pydantic import BaseModel, ConfigDict
 class DoorbellRingV1(BaseModel):
     """A ring carries its version only; what is to be done stands in the Book."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     version: Literal[1] = 1

@@ -31,7 +31,7 @@ Text = Annotated[str, Field(min_length=1, max_length=300)]
 class ScheduledRunV1(BaseModel):
     """One run of a schedule; `attempt` rises when the same run is delivered again."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     version: Literal[1]
     scheduled_at: Annotated[AwareDatetime, BeforeValidator(_text)]

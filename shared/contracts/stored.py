@@ -37,7 +37,9 @@ class NewerSchema(Stop):
     """A stored item was written by a newer version of the program; this one must neither use nor overwrite it."""
 
     def __init__(self, item: str, found: int, known: int) -> None:
-        super().__init__(f"{item}: its schema is {found}, this version of the program knows up to {known}")
+        super().__init__(
+            f"{item}: its schema is {found}, this version of the program knows up to {known}: deploy the newest"
+        )
         self.item = item
         self.found = found
         self.known = known

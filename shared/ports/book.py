@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from shared.domain.alerts import Channel, Incident
 from shared.domain.assets import Symbol
@@ -39,11 +39,22 @@ class Ledgers(Protocol):
         ...
 
 
+class Readable(NamedTuple):
+    """The positions that could be read, and what is wrong with each of the others."""
+
+    positions: Sequence[Position]
+    problems: Sequence[str] = ()
+
+
 class Positions(Protocol):
     """Our positions, one per symbol."""
 
     def all(self) -> Sequence[Position]:
-        """Return every position."""
+        """Return every position; one that cannot be read raises."""
+        ...
+
+    def readable(self) -> Readable:
+        """Return those positions that can be read: for what protects them, never for what adds to them."""
         ...
 
     def put(self, position: Position) -> Position:
@@ -130,7 +141,10 @@ class AlertOutbox(Protocol):
         ...
 
     def unsettled(self) -> Sequence[Incident]:
-        """Return incidents with messages still to send or that may still escalate, oldest first."""
+        """Return incidents with messages still to send or that may still escalate, oldest first.
+
+        One that cannot be read is logged and left out: it must not hold back the others.
+        """
         ...
 
     def put(self, incident: Incident) -> Incident:

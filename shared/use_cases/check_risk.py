@@ -13,7 +13,7 @@ from shared.domain.alerts import Alert, AlertKind, Severity
 from shared.domain.assets import Symbol
 from shared.domain.corporate_actions import CorporateAction, adjustment
 from shared.domain.coverage import Coverage, Held, coverage
-from shared.domain.errors import Conflict, TryAgain
+from shared.domain.errors import Conflict, HearthwatchError, TryAgain
 from shared.domain.intents import AccountId, Evidence, Intent, OrderType, Purpose, Side, TimeInForce
 from shared.domain.ledger import Ledger
 from shared.domain.money import ZERO, plain
@@ -83,9 +83,10 @@ class CheckRisk:
         day = self._day(tick)
         if day is None:
             return RiskReport()
-        held = self._adjusted(self.positions.all(), day)
+        stored = self.positions.readable()
+        held = self._adjusted(stored.positions, day)
         quotes = self._quotes(tick, held, day)
-        prepared, problems = [], []
+        prepared, problems = [], list(stored.problems)
         for position in held:
             quote = quotes.get(position.symbol)
             price = quote.price if quote is not None else None
@@ -96,7 +97,7 @@ class CheckRisk:
                     position = self._raised(position, price)
                 if is_due(position, price):
                     prepared += self._prepare_exit(position, quote)
-            except TryAgain as error:
+            except HearthwatchError as error:
                 problems.append(f"{position.symbol}: {error}")
                 log.warning("exit not prepared", extra={"symbol": position.symbol, "problem": str(error)})
         for problem in problems:
@@ -140,7 +141,7 @@ class CheckRisk:
         symbols = [position.symbol for position in held]
         try:
             minute = self.prices.latest()
-        except TryAgain as error:
+        except HearthwatchError as error:
             log.warning("stored prices unreadable", extra={"problem": str(error)})
             return self.judge.unremembered(symbols)
         now = self.clock.now()
@@ -168,7 +169,7 @@ class CheckRisk:
         """
         for _ in range(_TRIES):
             ledger = self.ledgers.load(self.account)
-            position = next((p for p in self.positions.all() if p.lot == seen.lot), None)
+            position = next((p for p in self.positions.readable().positions if p.lot == seen.lot), None)
             open_exit = ledger.open_for(seen.symbol, Side.SELL)
             if open_exit is not None:
                 self._tell_late(ledger, open_exit)
@@ -183,11 +184,12 @@ class CheckRisk:
                 account=self.account, symbol=seen.symbol, side=Side.SELL, reason=verdict.reason, origin=seen.lot
             )
             intent = _exit_intent(position, purpose, ledger.generation(purpose), verdict, quote, self.clock.now())
-            intent = replace(intent, told=tell_quietly(self.alerts, _stop_alert(intent)))
+            intent = replace(intent, told=tell_quietly(self.alerts, stop_alert(intent)))
             try:
                 self.ledgers.save(ledger.with_prepared(intent))
             except Conflict:
                 continue
+            log.info("exit prepared", extra={"intent": intent.id, "symbol": intent.symbol, "why": verdict.text})
             ring_quietly(self.doorbell)
             self._record_quietly(intent)
             return [intent]
@@ -195,14 +197,14 @@ class CheckRisk:
 
     def _tell_late(self, ledger: Ledger, intent: Intent) -> None:
         """Tell of an exit whose alert could not be queued when it was prepared."""
-        if not intent.told and tell_quietly(self.alerts, _stop_alert(intent)):
+        if not intent.told and tell_quietly(self.alerts, stop_alert(intent)):
             self.ledgers.save(ledger.with_changed(replace(intent, told=True)))
 
     def _record_quietly(self, intent: Intent) -> None:
         """Journal the intent; its sending is journaled again with all of it, so a failure here loses nothing."""
         try:
             self.record("intent_prepared", intent.created_at, **intent.fields())
-        except TryAgain as error:
+        except HearthwatchError as error:
             log.warning("intent not journaled yet", extra={"intent": intent.id, "problem": str(error)})
 
     def _cover(self, held: Sequence[Position], quotes: Mapping[Symbol, JudgedQuote]) -> Coverage:
@@ -258,7 +260,7 @@ class CheckRisk:
     def _broker_is_sure(self, now: datetime) -> bool:
         try:
             facts = self.records.last()
-        except TryAgain:
+        except HearthwatchError:
             return False
         return facts is not None and facts.clean and now - facts.at <= self.rules.unsure_after
 
@@ -267,9 +269,24 @@ def read_kill_switch(controls: Controls) -> KillSwitch:
     """Read the kill switch; one that cannot be read counts as set (fault 44)."""
     try:
         return controls.kill_switch()
-    except TryAgain as error:
+    except HearthwatchError as error:
         log.warning("kill switch unreadable, taken as set", extra={"problem": str(error)})
         return UNREADABLE_KILL_SWITCH
+
+
+def stop_alert(intent: Intent) -> Alert:
+    """Tell of an exit that is prepared; the same exit always gives the same alert."""
+    doubts = intent.evidence.doubts
+    note = f"; the price is degraded: {', '.join(doubts)}" if doubts else ""
+    return Alert(
+        kind=AlertKind.STOP_TRIGGERED,
+        severity=Severity.CRITICAL,
+        subject=intent.purpose.origin,
+        at=intent.created_at,
+        text=f"{intent.evidence.text}: selling {plain(intent.quantity)}{note}",
+        occurrence=intent.id,
+        fields=trade_fields(intent, intent.created_at),
+    )
 
 
 def _exit_intent(
@@ -304,20 +321,6 @@ def _problem_alert(tick: Tick, now: datetime, problem: str) -> Alert:
         at=now,
         text=f"Exit not prepared, trying again at the next tick: {problem}",
         occurrence=f"{tick.id}|{problem}",
-    )
-
-
-def _stop_alert(intent: Intent) -> Alert:
-    doubts = intent.evidence.doubts
-    note = f"; the price is degraded: {', '.join(doubts)}" if doubts else ""
-    return Alert(
-        kind=AlertKind.STOP_TRIGGERED,
-        severity=Severity.CRITICAL,
-        subject=intent.purpose.origin,
-        at=intent.created_at,
-        text=f"{intent.evidence.text}: selling {plain(intent.quantity)}{note}",
-        occurrence=intent.id,
-        fields=trade_fields(intent, intent.created_at),
     )
 
 

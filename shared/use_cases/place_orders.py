@@ -15,7 +15,15 @@ from typing import Final
 
 from shared.domain.alerts import Alert, AlertKind, Severity
 from shared.domain.assets import Symbol
-from shared.domain.errors import BrokerRefusal, Conflict, OutcomeUnknown, Refusal, Throttled, TryAgain
+from shared.domain.errors import (
+    BrokerRefusal,
+    Conflict,
+    HearthwatchError,
+    OutcomeUnknown,
+    Refusal,
+    Throttled,
+    TryAgain,
+)
 from shared.domain.intents import AT_BROKER, AccountId, Intent, IntentId, IntentState
 from shared.domain.ledger import Ledger
 from shared.domain.money import ZERO, plain
@@ -154,7 +162,7 @@ class _Run:
             except Throttled as error:
                 self.report.waiting.append(intent.id)
                 self._hold_back(error)
-            except (TryAgain, OutcomeUnknown, BrokerRefusal) as error:
+            except HearthwatchError as error:
                 self._problem(intent, error)
 
     def _hold_back(self, error: Throttled) -> None:
@@ -306,7 +314,7 @@ class _Run:
         """Journal the send first; an exit goes on without (the journal is caught up later), an entry does not."""
         try:
             self.x.record("order_sending", now, owner=self.owner, **intent.fields())
-        except TryAgain:
+        except HearthwatchError:
             if intent.is_entry:
                 raise
             return False
@@ -351,6 +359,7 @@ class _Run:
         if order.status is OrderStatus.REJECTED:
             self._reject(claim, "the broker rejected it on arrival", order.id)
             return
+        log.info("order sent", extra={"intent": claim.id, "symbol": claim.symbol, "order": order.id})
         self._change_intent(claim.id, lambda i: _step(i, _S.ACKED, broker_order_id=order.id))
         self._record_quietly("order_acknowledged", claim, order=order.id, status=order.status)
 
@@ -444,7 +453,7 @@ class _Run:
     def _record_quietly(self, kind: str, claim: Intent, **fields: object) -> None:
         try:
             self.x.record(kind, self.x.clock.now(), intent=claim.id, symbol=claim.symbol, **fields)
-        except TryAgain as error:
+        except HearthwatchError as error:
             log.warning("fact not journaled", extra={"fact": kind, "intent": claim.id, "problem": str(error)})
 
     def _tell(

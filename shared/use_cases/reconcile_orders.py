@@ -49,6 +49,7 @@ from shared.ports.book import BrokerRecords, Ledgers, Positions
 from shared.ports.broker import Broker, CorporateActions
 from shared.ports.clock import Clock
 from shared.ports.messages import AlertQueue, Doorbell
+from shared.use_cases.check_risk import stop_alert
 from shared.use_cases.judge_quotes import known_actions
 from shared.use_cases.record_fact import RecordFact
 from shared.use_cases.tell import ring_quietly, tell_quietly
@@ -350,8 +351,11 @@ class ReconcileOrders:
         if intent.sends and not intent.recorded:
             self._record_send(intent, now)
         self.record("intent_closed", intent.closed_at or now, **intent.fields())
+        if not intent.is_entry and not intent.told:
+            self.alerts.send(stop_alert(intent))
         self.alerts.send(_closing_alert(intent, now))
         self.ledgers.archive(intent)
+        log.info("order closed", extra={"intent": intent.id, "symbol": intent.symbol, "state": intent.state})
 
     def _forget(self, archived: Sequence[IntentId], picture: _Picture) -> None:
         lots = [position.lot for position in self.positions.all()]

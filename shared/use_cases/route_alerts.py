@@ -23,7 +23,7 @@ from shared.domain.alerts import (
     Severity,
     open_incident,
 )
-from shared.domain.errors import ChannelDead, Conflict, Throttled, TryAgain
+from shared.domain.errors import ChannelDead, Conflict, HearthwatchError, Throttled, TryAgain, Unavailable
 from shared.domain.times import iso
 from shared.ports.alert_channels import AlertChannel, DeadLetters
 from shared.ports.book import AlertOutbox
@@ -57,9 +57,19 @@ class RouteAlerts:
         return None if incident is None else self._delivered(incident)
 
     def sweep(self) -> None:
-        """Send what is due and escalate what nobody acknowledged; runs every minute."""
+        """Send what is due and escalate what nobody acknowledged; runs every minute.
+
+        An incident that fails is raised as Unavailable after the others had their turn.
+        """
+        problems = []
         for incident in self.outbox.unsettled():
-            self._delivered(incident)
+            try:
+                self._delivered(incident)
+            except HearthwatchError as error:
+                log.warning("incident not delivered", extra={"incident": incident.key, "problem": str(error)})
+                problems.append(f"{incident.key}: {error}")
+        if problems:
+            raise Unavailable("; ".join(problems))
 
     def acknowledge(self, incident_key: str) -> bool:
         """Mark the newest incident of a kind and subject as seen by a person; False when there is none."""
@@ -152,6 +162,7 @@ class RouteAlerts:
             return self._wait(alert, channel, tried, str(error), now + error.retry_after)
         except TryAgain as error:
             return self._wait(alert, channel, tried, str(error), now + _backoff(tried.tries))
+        log.info("alert delivered", extra={"alert": alert.id, "channel": channel})
         return replace(tried, state=DeliveryState.SENT, sent_at=self.clock.now(), problem="")
 
     def _wait(self, alert: Alert, channel: Channel, tried: Delivery, problem: str, until: datetime) -> Delivery:

@@ -6,6 +6,7 @@ where one does, however slow the machine.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -14,6 +15,7 @@ from random import Random
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import boto3
 import pytest
 from botocore.config import Config
 from botocore.retries.standard import ExponentialBackoff
@@ -84,19 +86,28 @@ def proxy(account: str) -> Iterator[AwsProxy]:
         yield proxy
 
 
-def client_of(aws: Aws, proxy: AwsProxy, patience: float) -> DynamoDBClient:
-    config = aws.dynamodb.meta.config.merge(Config(read_timeout=patience))
-    return local_session().client("dynamodb", config=config, endpoint_url=proxy.url)
-
-
 @pytest.fixture(scope="module")
-def patient(aws: Aws, proxy: AwsProxy) -> DynamoDBClient:
-    return client_of(aws, proxy, 30)
+def session() -> boto3.Session:
+    return local_session()
 
 
-@pytest.fixture(scope="module")
-def impatient(aws: Aws, proxy: AwsProxy) -> DynamoDBClient:
-    return client_of(aws, proxy, 0.1)
+ClientOf = Callable[[float], "DynamoDBClient"]
+
+
+@pytest.fixture
+def client_of(session: boto3.Session, aws: Aws, proxy: AwsProxy) -> ClientOf:
+    """Make a client of some patience in seconds; a fresh one, because a client that failed often repeats no more."""
+
+    def make(patience: float) -> DynamoDBClient:
+        config = aws.dynamodb.meta.config.merge(Config(read_timeout=patience))
+        return session.client("dynamodb", config=config, endpoint_url=proxy.url)
+
+    return make
+
+
+@pytest.fixture
+def impatient(client_of: ClientOf) -> DynamoDBClient:
+    return client_of(0.1)
 
 
 @pytest.fixture(autouse=True)
@@ -125,10 +136,10 @@ class Tables:
 
 
 @pytest.fixture
-def tables(aws: Aws, proxy: AwsProxy, patient: DynamoDBClient) -> Iterator[Tables]:
+def tables(aws: Aws, proxy: AwsProxy, client_of: ClientOf) -> Iterator[Tables]:
     name = make_table(aws, f"table-{uuid4().hex}")
     proxy.play()
-    yield Tables(proxy, Table(patient, name), Table(aws.dynamodb, name), aws)
+    yield Tables(proxy, Table(client_of(30), name), Table(aws.dynamodb, name), aws)
     aws.dynamodb.delete_table(TableName=name)
 
 
@@ -317,6 +328,13 @@ def test_read_is_repeated(tables: Tables, what: str, trouble: Step) -> None:
 
     assert READS[what](tables.far) == READS[what](tables.near)
     assert len(tables.proxy.arrived) == TRIES
+
+
+@pytest.mark.parametrize("what", sorted(READS))
+def test_read_is_consistent(tables: Tables, what: str) -> None:
+    READS[what](tables.far)
+
+    assert [json.loads(body)["ConsistentRead"] for body in tables.proxy.bodies] == [True]
 
 
 @pytest.mark.parametrize("what", sorted(WRITES))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import httpx
 import pytest
 
 from local_stack.exchange.server import ExchangeSimulator
@@ -116,15 +117,18 @@ def test_resuming_knows_the_past_without_letting_it_happen_again(
     assert again.prices.quotes(MARKET.bars.symbols) == quotes
 
 
-def test_history_is_known_from_the_start_and_fills_nothing(
+def test_history_serves_the_volatility_and_makes_no_quote(
     simulator: tuple[ExchangeSimulator, SimulatedClock],
 ) -> None:
     served, clock = simulator
     earlier = replace(MARKET.bars, bars={AAA: MARKET.bars.bars[AAA][:40]}, days=[MONDAY])
     clock.set(TUESDAY.opens - MINUTE)
     floor = Floor(replace(MARKET, history=earlier), served, clock)
-    assert floor.prices.quotes([AAA])[AAA].last == Decimal(93)
-    assert floor.exchange.last_price(AAA) is None
+    assert not floor.prices.quotes([AAA])
+    headers = {"APCA-API-KEY-ID": served.key_id, "APCA-API-SECRET-KEY": served.secret}
+    query = {"symbols": AAA, "timeframe": "1Min", "start": MONDAY.opens.isoformat(), "limit": "1000"}
+    listed = httpx.get(f"{served.url}/v2/stocks/bars", params=query, headers=headers, timeout=5).json()
+    assert len(listed["bars"][AAA]) == 40
 
 
 def test_recorded_quotes_are_quoted_as_in_a_replay(reference_data: ReferenceData) -> None:

@@ -168,6 +168,15 @@ def test_a_failed_call_names_the_parameter_and_the_cause_and_no_value(
     assert len(server.arrived) == 1
 
 
+def test_what_is_removed_is_named_and_gone(parameters: SsmParameters) -> None:
+    parameters.put(KEY, SecretStr(VALUE))
+
+    assert list(parameters.remove([KEY, "never-there"])) == [KEY]
+    assert list(parameters.remove([KEY])) == list(parameters.remove([])) == []
+    with pytest.raises(MissingSecret):
+        parameters.read([KEY])
+
+
 def test_access_denied_is_told_by_its_name() -> None:
     with ScriptedServer(FAILURES[0][0]) as server, pytest.raises(Unavailable, match="AccessDeniedException"):
         parameters_at(server.url).read(NAMES)

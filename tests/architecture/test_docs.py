@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from shared.adapters.powertools.metrics import UNITS
+from shared.bootstrap.cloud import EVERY_SECRET
 from shared.domain.alerts import AlertKind
 from shared.domain.trading_state import RULES, HaltReason, trading_state
 
@@ -14,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py"))
 NOT_RAISED_YET = {AlertKind.DAILY_SUMMARY}
 """Kinds that the routing table knows before anything raises them."""
 
@@ -30,6 +33,28 @@ def test_the_table_of_trading_states_is_what_the_code_does(reason: HaltReason) -
 @pytest.mark.parametrize("kind", [kind for kind in AlertKind if kind not in NOT_RAISED_YET])
 def test_the_runbook_says_what_to_do_about_every_alert(kind: AlertKind) -> None:
     assert f"`{kind.value}`" in OPERATIONS
+
+
+def test_the_runbook_says_what_to_do_about_every_alarm() -> None:
+    template = (ROOT / "template.yaml").read_text(encoding="utf-8")
+    alarms = re.findall(r"^  (\w+):\n    Type: AWS::CloudWatch::Alarm$", template, re.MULTILINE)
+    assert alarms
+    assert [alarm for alarm in alarms if f"`{alarm}`" not in OPERATIONS] == []
+
+
+@pytest.mark.parametrize("secret", EVERY_SECRET)
+def test_the_runbook_names_every_secret(secret: str) -> None:
+    assert f"`{secret}`" in OPERATIONS
+
+
+@pytest.mark.parametrize("metric", UNITS)
+def test_the_runbook_explains_every_metric(metric: str) -> None:
+    assert f"`{metric}`" in OPERATIONS
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_architecture_names_every_function(function: str) -> None:
+    assert f"| `{function}` |" in ARCHITECTURE
 
 
 def test_the_readme_names_targets_that_exist() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from hashlib import sha256
 
 import pytest
 
@@ -46,6 +47,13 @@ def test_any_text_is_a_key(cooldowns: Cooldowns, key: str) -> None:
     assert cooldowns.start(key, NOW, END)
     assert not cooldowns.start(key, NOW, END)
     assert cooldowns.start(key + "!", NOW, END)
+
+
+def test_long_key_and_its_own_hash_are_two_keys(cooldowns: Cooldowns) -> None:
+    key = "x" * 5_000
+
+    assert cooldowns.start(key, NOW, END)
+    assert cooldowns.start(f"sha256:{sha256(key.encode()).hexdigest()}", NOW, END)
 
 
 def test_extended_quiet_time_lasts_longer(cooldowns: Cooldowns) -> None:

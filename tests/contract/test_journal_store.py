@@ -10,12 +10,11 @@ import pytest
 
 from shared.adapters.aws.journal import DynamoJournal
 from shared.adapters.memory.journal import MemoryJournal
-from shared.domain.errors import Unavailable
 from shared.domain.journal import Fact, Link, first_break, next_link
 from shared.ports.journal import JournalStore
 from shared.use_cases.record_fact import RecordFact
 from tests.contract.conftest import NewTable
-from tests.fakes.racing import race
+from tests.fakes.racing import race, until_written
 from tests.unit.builders import NOW, TODAY
 
 STORES: dict[str, Callable[[NewTable], JournalStore]] = {
@@ -94,11 +93,7 @@ def test_parallel_writers_leave_one_unbroken_chain_that_holds_every_fact_once(jo
     record = RecordFact(journal=journal)
 
     def write(number: int) -> Link:
-        while True:
-            try:
-                return record("told", NOW, number=number)
-            except Unavailable:
-                continue
+        return until_written(lambda: record("told", NOW, number=number))
 
     recorded = race(write)
 

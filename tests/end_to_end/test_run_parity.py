@@ -26,13 +26,14 @@ from shared.ports.broker import ExchangeCalendar
 from tests.end_to_end.running import CALENDAR, play_once, replayed, two_days
 
 MORNING_TICKS = 2
-FIVE_MINUTES = timedelta(minutes=5)
+HALF_AN_HOUR = timedelta(minutes=30)
+"""Longer than the window of a move, which is then judged from bar to bar."""
 
 
-def sample_day_in_five_minute_bars() -> Market:
+def sample_day_in_half_hours() -> Market:
     bars = load(SAMPLE / "bars", LibraryCalendar())
-    joined = {symbol: join_bars(series, Timeframe(FIVE_MINUTES)) for symbol, series in bars.bars.items()}
-    longer = BarSet(bars=joined, interval=FIVE_MINUTES, days=bars.days, quotes={})
+    joined = {symbol: join_bars(series, Timeframe(HALF_AN_HOUR)) for symbol, series in bars.bars.items()}
+    longer = BarSet(bars=joined, interval=HALF_AN_HOUR, days=bars.days, quotes={})
     return market_of(longer, None, load_portfolio(SAMPLE / "portfolio.json"))
 
 
@@ -54,12 +55,14 @@ def comparable(report: Report, ids: Mapping[str, str]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("market", "calendar"),
-    [(two_days(), CALENDAR), (sample_day_in_five_minute_bars(), LibraryCalendar())],
-    ids=["two short days of minutes", "the sample day in five-minute bars"],
+    [(two_days(), CALENDAR), (sample_day_in_half_hours(), LibraryCalendar())],
+    ids=["two short days of minutes", "the sample day in half hours"],
 )
 def test_a_run_does_what_a_replay_does(market: Market, calendar: ExchangeCalendar, tmp_path: Path) -> None:
     expected, ids = replayed(market, calendar)
 
+    assert expected["orders"]
+    assert expected["moves"]
     result = play_once(market, tmp_path, calendar)
     report = report_of_run(result, 0.0)
 

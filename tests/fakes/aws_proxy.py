@@ -134,6 +134,7 @@ class AwsProxy:
         assert parts.hostname is not None
         assert parts.port is not None
         self.arrived: list[str] = []
+        self.bodies: list[bytes] = []
         self._account = (parts.hostname, parts.port)
         self._script: deque[Step] = deque()
         self._over = Event()
@@ -148,6 +149,7 @@ class AwsProxy:
     def play(self, *steps: Step) -> None:
         """Treat the next requests so, and forget what came before."""
         self.arrived.clear()
+        self.bodies.clear()
         self._script = deque(steps)
 
     def __enter__(self) -> AwsProxy:
@@ -175,6 +177,7 @@ class AwsProxy:
 
     def _pass(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
         self.arrived.append(handler.headers.get("X-Amz-Target", "").rpartition(".")[2])
+        self.bodies.append(body)
         step = self._script.popleft() if self._script else pass_on
         handler.close_connection = True
         step(Exchange(handler, body, self._account, self._over))

@@ -6,19 +6,20 @@ Told as a story on the tenth of June 2026: TSLA is held from 370 with a stop at 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache, cached_property
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self
 
 from pydantic import SecretStr
 
 from local_stack.cloud.embedded import EmbeddedCloud
 from local_stack.cloud.functions import Functions, Invocation
+from local_stack.cloud.pumps import Pumps
 from local_stack.cloud.template import Template
 from local_stack.exchange.server import ExchangeSimulator
 from shared.adapters.aws.clients import Aws
@@ -60,6 +61,8 @@ FUNCTIONS: Final = {
     "archive_prices": "ArchivePrices",
 }
 """The folders and what the template calls them."""
+EVERY_MINUTE: Final = ("reconcile_orders", "poll_prices", "check_risk", "place_orders", "route_alerts")
+"""What the template runs each minute, in its order."""
 
 
 @cache
@@ -76,17 +79,26 @@ def specimen(function: str, situation: str) -> Any:
 class House:
     """Everything that runs, on a clock that stands still unless it is told to go on."""
 
-    def __init__(self, *, now: datetime = NOON - 2 * MINUTE, discord: DiscordDouble | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        now: datetime = NOON - 2 * MINUTE,
+        discord: DiscordDouble | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        template: Template | None = None,
+    ) -> None:
         self.clock = SimulatedClock(now)
+        self.environment = environment
         self.calendar = LibraryCalendar()
         exchange = Exchange(ACCOUNT, Decimal(100_000), self.calendar)
         for symbol in (TSLA, NVDA):
             exchange.list_symbol(symbol)
         exchange.seed_position(TSLA, Decimal("10.4"), Decimal("370"))
         self.exchange = ExchangeSimulator(exchange, self.clock)
-        self.cloud = EmbeddedCloud(deployed_template(), self.clock)
+        self.cloud = EmbeddedCloud(template or deployed_template(), self.clock)
         self.discord = discord or DiscordDouble()
         self.functions = Functions(self.cloud, self._use_case)
+        self._pumps: Pumps | None = None
         self._clouds: dict[str, Cloud] = {}
         self._aws: dict[str, Aws] = {}
         self._made: list[Cloud] = []
@@ -102,6 +114,7 @@ class House:
             ("discord-webhook-url", self.discord.address),
         ):
             secrets.put(name, SecretStr(value))
+        self._pumps = Pumps(self.functions)
         return self
 
     def __exit__(
@@ -121,17 +134,45 @@ class House:
 
     def run_many(self, function: str, event: Any, times: int) -> list[Invocation]:
         """Deliver an event several times at once, each to a process of its own."""
-        clouds = [self.new_cloud(FUNCTIONS[function]) for _ in range(times)]
+        return self.run_at_once(function, [event] * times)
+
+    def run_at_once(self, function: str, events: Sequence[Any]) -> list[Invocation]:
+        """Deliver several events at once, each to a process of its own."""
+        clouds = [self.new_cloud(FUNCTIONS[function]) for _ in events]
         runners = [Functions(self.cloud, lambda _, cloud=cloud: self._of(cloud, function)) for cloud in clouds]  # type: ignore[misc]
-        with ThreadPoolExecutor(times) as pool:
-            return list(pool.map(lambda runner: runner.invoke(FUNCTIONS[function], event), runners))
+        with ThreadPoolExecutor(len(events)) as pool:
+            return list(pool.map(lambda runner, event: runner.invoke(FUNCTIONS[function], event), runners, events))
 
     def tick(self, function: str) -> Invocation:
         """Run a function on the schedule's event of this minute."""
-        at = self.clock.now().replace(second=0, microsecond=0)
-        run = self.run(function, {**specimen("poll_prices", "tick"), "scheduled_at": at.isoformat()})
+        run = self.try_tick(function)
         assert run.error is None, run.error
         return run
+
+    def try_tick(self, function: str) -> Invocation:
+        """Run a function on the schedule's event of this minute, whatever becomes of it."""
+        return self.run(function, self.tick_event())
+
+    def tick_event(self) -> Any:
+        """Give the schedule's event of this minute."""
+        at = self.clock.now().replace(second=0, microsecond=0)
+        return {**specimen("poll_prices", "tick"), "scheduled_at": at.isoformat()}
+
+    def pump(self) -> tuple[Invocation, ...]:
+        """Deliver what waits in the queues and is due."""
+        assert self._pumps is not None
+        return self._pumps.drain()
+
+    def give_back(self) -> None:
+        """Let the queues show again what failed, to whoever looks."""
+        assert self._pumps is not None
+        self._pumps.give_back()
+
+    def go_on(self, prices: Mapping[Symbol, str] | None = None) -> list[Invocation]:
+        """Let a minute of trading pass, run on its tick what runs every minute, and deliver the queues."""
+        self.trade(prices or {TSLA: "295.10", NVDA: "187.10"})
+        runs = [self.try_tick(function) for function in EVERY_MINUTE]
+        return [*runs, *self.pump()]
 
     def drain(self, queue: str) -> list[str]:
         """Take every message that waits in a queue."""
@@ -160,10 +201,14 @@ class House:
     def incidents(self) -> list[tuple[object, ...]]:
         """List what the alert outbox holds, with how often each trouble was told and where."""
         items = self.cloud.client("dynamodb").scan(TableName=self.cloud.physical("BookTable"))["Items"]
-        bodies = [json.loads(i["body"]["S"]) for i in items if i["pk"]["S"].startswith("incidents#")]
+        bodies = [json.loads(i["body"]["S"]) for i in items if i["pk"]["S"].startswith("incident#")]
         return sorted(
             (b["alert"]["kind"], b["alert"]["subject"], b["suppressed"], str(sorted(b["deliveries"]))) for b in bodies
         )
+
+    def told(self) -> list[str]:
+        """List the titles of what arrived at Discord, in order."""
+        return [str(body["embeds"][0].get("title")) for body in self.discord.taken]
 
     def facts(self) -> list[str]:
         """List the day's journal facts without their times, in a chain that is whole; one told twice counts once."""
@@ -182,17 +227,22 @@ class House:
 
     def new_cloud(self, function: str) -> Cloud:
         """Make the ports of a new process of a function."""
-        environment = {
+        environment = self.environment_of(function)
+        if function not in self._aws:
+            self._aws[function] = Aws(self.cloud.session_of(function), endpoint_url=self.cloud.url)
+        self._made.append(Cloud(environment, clock=self.clock, aws=self._aws[function], metrics=MemoryMetrics()))
+        return self._made[-1]
+
+    def environment_of(self, function: str) -> Mapping[str, str]:
+        """Give the variables of a function, with the addresses of this house among them."""
+        return {
             **self.cloud.environment_of(function),
             "HEARTHWATCH_ALPACA_TRADING_URL": self.exchange.url,
             "HEARTHWATCH_ALPACA_DATA_URL": self.exchange.url,
             "HEARTHWATCH_YAHOO_URL": "http://127.0.0.1:9",
             "HEARTHWATCH_DISCORD_LOOPBACK": "1",
+            **self.environment,
         }
-        if function not in self._aws:
-            self._aws[function] = Aws(self.cloud.session_of(function), endpoint_url=self.cloud.url)
-        self._made.append(Cloud(environment, clock=self.clock, aws=self._aws[function], metrics=MemoryMetrics()))
-        return self._made[-1]
 
     # the market
 
@@ -215,7 +265,21 @@ class House:
         return self._of(self._clouds[logical_id], folder)
 
     def _of(self, cloud: Cloud, folder: str) -> object:
-        return getattr(cloud.use_cases, folder)
+        return _Late(cloud, folder)
+
+
+class _Late:
+    """A use case that is built within the run that asks for it, as a function builds its own."""
+
+    def __init__(self, cloud: Cloud, folder: str) -> None:
+        self._cloud = cloud
+        self._folder = folder
+
+    def __call__(self, *given: Any) -> Any:
+        return getattr(self._cloud.use_cases, self._folder)(*given)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(getattr(self._cloud.use_cases, self._folder), name)
 
 
 def before_the_fall(house: House) -> None:
@@ -294,7 +358,7 @@ def effects(house: House) -> dict[str, object]:
         "archive": house.archived(),
         "incidents": house.incidents(),
         "journal": house.facts(),
-        "discord": [body["embeds"][0].get("title") for body in house.discord.taken],
+        "discord": house.told(),
         "mail": len(house.cloud.sent_mail()),
         "cycles": len(set(house.waiting("CyclesQueue"))),
         "alerts": len(set(house.waiting("AlertsQueue"))),

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TypeVar
 
-from shared.domain.errors import Conflict
+from shared.domain.errors import Conflict, TryAgain
 
 T = TypeVar("T")
 
@@ -39,9 +39,10 @@ def race_to_write(write: Callable[[int], T], writers: int = WRITERS) -> list[T]:
 
 
 def until_written(attempt: Callable[[], T]) -> T:
-    """Read and write again until nobody else was faster."""
-    while True:
+    """Read and write again until nobody else was faster, each time losing to one of the others."""
+    for _ in range(WRITERS):
         try:
             return attempt()
-        except Conflict:
+        except TryAgain:
             continue
+    raise AssertionError("more losses than there are others to lose to")

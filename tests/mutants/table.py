@@ -678,7 +678,7 @@ EXITS: Final = (
     Mutant(
         name="split not applied before the stop",
         breaks="known corporate actions re-base the stop first",
-        edits=(Edit(_CHECK, "held = self._adjusted(self.positions.all(), day)", "held = self.positions.all()"),),
+        edits=(Edit(_CHECK, "held = self._adjusted(stored.positions, day)", "held = list(stored.positions)"),),
         test="tests/use_cases/test_check_risk.py::test_a_known_split_is_applied_before_the_stop_is_judged",
     ),
     Mutant(
@@ -808,7 +808,7 @@ TELLING: Final = (
     Mutant(
         name="exit not told",
         breaks="the alert of an exit is queued before the exit is stored",
-        edits=(Edit(_CHECK, "told=tell_quietly(self.alerts, _stop_alert(intent))", "told=True"),),
+        edits=(Edit(_CHECK, "told=tell_quietly(self.alerts, stop_alert(intent))", "told=True"),),
     ),
     Mutant(
         name="exit told after it is stored",
@@ -816,13 +816,13 @@ TELLING: Final = (
         edits=(
             Edit(
                 _CHECK,
-                "            intent = replace(intent, told=tell_quietly(self.alerts, _stop_alert(intent)))\n",
+                "            intent = replace(intent, told=tell_quietly(self.alerts, stop_alert(intent)))\n",
                 "            intent = replace(intent, told=True)\n",
             ),
             Edit(
                 _CHECK,
                 "            ring_quietly(self.doorbell)\n            self._record_quietly(intent)\n",
-                "            ring_quietly(self.doorbell)\n            tell_quietly(self.alerts, _stop_alert(intent))\n"
+                "            ring_quietly(self.doorbell)\n            tell_quietly(self.alerts, stop_alert(intent))\n"
                 "            self._record_quietly(intent)\n",
             ),
         ),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.adapters.memory.corporate_actions import DueActions
 from shared.domain.assets import Symbol
 from shared.domain.corporate_actions import NO_ADJUSTMENT, ActionKind, Adjustment, CorporateAction, adjustment
 from shared.domain.errors import InvalidValue
@@ -138,3 +139,13 @@ class TestRefusals:
             CorporateAction(
                 symbol=TSLA, ex_date=TODAY, kind=ActionKind.DIVIDEND, ratio=Decimal(4), cash_amount=Decimal(1)
             )
+
+
+def test_due_actions_are_handed_out_once_on_the_morning_of_their_date_and_oldest_first() -> None:
+    yesterdays, todays, tomorrows = split("2", YESTERDAY), dividend("0.10"), split("3", TOMORROW)
+    due = DueActions([tomorrows, todays, yesterdays], after=YESTERDAY)
+    morning = datetime(TODAY.year, TODAY.month, TODAY.day, 12, tzinfo=UTC)
+    assert due.take(morning - timedelta(days=1)) == []
+    assert due.take(morning) == [todays]
+    assert due.take(morning + timedelta(hours=1)) == []
+    assert due.take(morning + timedelta(days=9)) == [tomorrows]

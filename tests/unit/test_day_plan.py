@@ -25,12 +25,14 @@ from shared.domain.day_plan import (
     week_of,
 )
 from shared.domain.errors import InvalidValue
+from shared.domain.fractional import FractionalProbe
 from shared.domain.stage import LiveConfirmation, Stage
 from tests.conftest import SAMPLES
 from tests.fakes.venue import AAPL, TSLA
 from tests.unit.day_plans import DIVIDEND, PLAN, PREPARED_AT, SPLIT, TODAY, calendar_of, plan_of
 
 DAY = timedelta(days=1)
+PROBED = FractionalProbe(market=True, limit=True, probed_at=datetime(2026, 2, 4, 15, 0, tzinfo=UTC))
 CONFIRMED = LiveConfirmation(
     account="123456789", stage=Stage.LIVE_1, confirmed_at=datetime(2026, 2, 4, 13, 30, tzinfo=UTC), by="ann"
 )

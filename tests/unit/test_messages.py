@@ -99,7 +99,7 @@ def test_every_kind_has_words_of_its_own_and_says_what_to_do() -> None:
 
 def test_every_kind_is_explained_in_the_operations_page() -> None:
     page = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
-    explained = set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\| (.*?) \|", page, re.M))))
+    explained = set(re.findall(r"`([a-z_]+)`", "\n".join(re.findall(r"^\| (.*?) \|", page, re.M))))
     assert {kind.value for kind in AlertKind} - explained <= {"daily_summary"}
 
 

@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from local_stack.run.plain_lines import lines_between, opening_lines
+from local_stack.run.screen import LiveScreen, PlainScreen, Screen, screen_for
 from local_stack.run.snapshot import Part, ShownAlert, ShownOrder, ShownPosition, ShownSchedule, Snapshot
 from local_stack.run.view import draw
 from shared.domain.coverage import Coverage
@@ -253,3 +254,48 @@ def test_every_half_hour_says_how_things_stand() -> None:
     snapshots = [replace(SNAPSHOT, now=at) for at in times]
     told = [lines_between(one, other) for one, other in pairwise(snapshots)]
     assert [line[11:16] for lines in told for line in lines] == ["11:00", "11:30", "12:00"]
+
+
+# which of the two
+
+
+@pytest.mark.parametrize(
+    ("terminal", "environment", "plain", "kind"),
+    [
+        (True, {"TERM": "xterm-256color"}, False, LiveScreen),
+        (True, {"TERM": "xterm-256color"}, True, PlainScreen),
+        (True, {"TERM": "dumb"}, False, PlainScreen),
+        (True, {"TERM": "xterm-256color", "NO_COLOR": "1"}, False, PlainScreen),
+        (False, {"TERM": "xterm-256color"}, False, PlainScreen),
+    ],
+    ids=["a terminal", "lines wanted", "a dumb terminal", "no colour", "a pipe"],
+)
+def test_what_cannot_be_drawn_on_gets_lines(
+    terminal: bool, environment: dict[str, str], plain: bool, kind: type[Screen]
+) -> None:
+    console = Console(file=io.StringIO(), force_terminal=terminal, _environ=environment)
+    assert type(screen_for(console, plain=plain)) is kind
+
+
+def test_a_plain_screen_opens_once_and_tells_each_thing_once() -> None:
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    with screen_for(console, plain=True) as screen:
+        screen.show(SNAPSHOT)
+        screen.show(SNAPSHOT)
+    assert isinstance(console.file, io.StringIO)
+    told = console.file.getvalue().splitlines()
+    assert told == [*opening_lines(SNAPSHOT), *lines_between(None, SNAPSHOT)]
+
+
+def test_a_live_screen_is_drawn_in_one_piece_and_left_behind() -> None:
+    console = Console(
+        file=io.StringIO(), width=80, height=24, force_terminal=True, _environ={"TERM": "xterm"}, color_system=None
+    )
+    with screen_for(console, plain=False) as screen:
+        screen.show(SNAPSHOT)
+    assert isinstance(console.file, io.StringIO)
+    written = console.file.getvalue()
+    assert written.startswith("\x1b[?1049h")
+    assert written.endswith("\x1b[?25h\x1b[?1049l")
+    assert "\x1b[2J" not in written  # a screen that is cleared first flickers
+    assert "Session open until 16:00" in written

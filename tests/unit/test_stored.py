@@ -269,7 +269,7 @@ def test_schema_before_is_carried_over() -> None:
 
 def test_newer_schema_stops_and_names_item_and_both_numbers() -> None:
     with pytest.raises(
-        NewerSchema, match=f"^{ITEM}: its schema is 3, this version of the program knows up to 2$"
+        NewerSchema, match=f"^{ITEM}: its schema is 3, this version of the program knows up to 2: deploy the newest$"
     ) as caught:
         read(NOTE, "whatever it is", schema=3)
 

@@ -20,6 +20,7 @@ from shared.domain.ledger import Ledger
 from shared.domain.positions import Position
 from shared.domain.reconciliation import BrokerFacts
 from shared.domain.trading_state import KillSwitch, TradingState
+from shared.ports.book import Readable
 
 _RECENT: Final = 5
 _opened_at = attrgetter("opened_at")
@@ -66,6 +67,9 @@ class MemoryPositions:
 
     def all(self) -> Sequence[Position]:
         return list(self._stored.values())
+
+    def readable(self) -> Readable:
+        return Readable(self.all())
 
     def put(self, position: Position) -> Position:
         with self._lock:

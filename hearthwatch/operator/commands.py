@@ -1,0 +1,151 @@
+"""The words of the operator's commands; what does the work is loaded when a command runs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from shared.domain.stage import Stage
+
+if TYPE_CHECKING:
+    from hearthwatch.operator.surroundings import Surroundings
+
+STACK: Final = "hearthwatch"
+
+Command = argparse.ArgumentParser
+Run = Callable[[argparse.Namespace, "Surroundings"], int]
+Commands = Any
+"""The action that argparse adds commands to, of whichever kind of parser."""
+
+
+def add_operator_commands(commands: Commands, given: Callable[[], Surroundings] | None = None) -> None:
+    """Add the commands against a deployed stack; `given` makes what they run in, this process without it."""
+    _add_secrets(commands, given)
+    _add_preflight(commands, given)
+    _add_mode(commands, given)
+    _add_teardown(commands, given)
+    _add_restore(commands, given)
+
+
+def _add_secrets(commands: Commands, given: Callable[[], Surroundings] | None) -> None:
+    def load() -> Run:
+        from hearthwatch.operator.secrets import run_secrets
+
+        return run_secrets
+
+    command = _added(
+        commands,
+        "secrets",
+        load,
+        given,
+        help="store the keys and addresses that a stack needs, each tried first",
+        description="Ask for each secret without showing it, try it, and store it encrypted in the parameter store. "
+        "Without a terminal it takes NAME=VALUE lines from standard input.",
+    )
+    command.add_argument("--list", action="store_true", help="say what is stored and how old it is, never a value")
+    command.add_argument("--rotate", metavar="NAME", help="replace this one; a key id and its secret go together")
+    command.add_argument("--environment", action="store_true", help="take the values from the environment's variables")
+
+
+def _add_preflight(commands: Commands, given: Callable[[], Surroundings] | None) -> None:
+    def load() -> Run:
+        from hearthwatch.operator.preflight import run_preflight
+
+        return run_preflight
+
+    command = _added(
+        commands,
+        "preflight",
+        load,
+        given,
+        help="check everything that a stack needs before it trades",
+        description="Check every connection, store, schedule and route, and say what to do about what is not well. It "
+        "sends one test message to Discord and one by mail, and on the paper account, while the market is open, it "
+        "places and cancels two tiny orders to see which ones may be for a fraction of a share.",
+    )
+    command.add_argument("--quiet", action="store_true", help="send no test message")
+
+
+def _add_mode(commands: Commands, given: Callable[[], Surroundings] | None) -> None:
+    def load() -> Run:
+        from hearthwatch.operator.mode import run_mode
+
+        return run_mode
+
+    command = _added(
+        commands,
+        "mode",
+        load,
+        given,
+        help="show whether real money trades, or confirm that it may",
+        description="Show both switches of live trading and which keys are stored. With a live stage, ask for the "
+        "words that confirm it and store the confirmation, which holds for 30 days.",
+    )
+    stages = [stage.value for stage in Stage]
+    command.add_argument("stage", nargs="?", type=_stage, metavar="STAGE", help=f"one of {', '.join(stages)}")
+
+
+def _add_teardown(commands: Commands, given: Callable[[], Surroundings] | None) -> None:
+    def load() -> Run:
+        from hearthwatch.operator.teardown import run_teardown
+
+        return run_teardown
+
+    command = _added(
+        commands,
+        "teardown",
+        load,
+        given,
+        help="delete a stack after exporting its tables and asking twice",
+        description="Say what is protected and stays, export the tables, ask twice, switch the schedules off, and "
+        "delete the stack. It refuses while anything is held.",
+    )
+    command.add_argument("--force", action="store_true", help="also while something is held, after one more question")
+    command.add_argument("--folder", type=_path, help="where the export goes (default: exports/STACK-TIME)")
+
+
+def _add_restore(commands: Commands, given: Callable[[], Surroundings] | None) -> None:
+    def load() -> Run:
+        from hearthwatch.operator.restore import run_restore
+
+        return run_restore
+
+    command = _added(
+        commands,
+        "restore",
+        load,
+        given,
+        help="fill a new stack's empty tables from an export",
+        description="Fill the empty tables of a stack whose schedules are off from an export, and compare the two.",
+    )
+    command.add_argument("--from", dest="source", type=_path, required=True, metavar="FOLDER", help="the export")
+
+
+def _added(
+    commands: Commands, name: str, load: Callable[[], Run], given: Callable[[], Surroundings] | None, **words: str
+) -> Command:
+    def run(options: argparse.Namespace) -> int:
+        # imported late: AWS's library takes half a second to load, and no other command needs it
+        from hearthwatch.operator.surroundings import Surroundings
+
+        return load()(options, (given or Surroundings.here)())
+
+    command: Command = commands.add_parser(name, **words)
+    command.add_argument("--stack", default=STACK, help="the deployed stack (%(default)s)")
+    command.set_defaults(run=run)
+    return command
+
+
+def _stage(text: str) -> Stage:
+    try:
+        return Stage(text)
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a stage, expected one of {', '.join(stage.value for stage in Stage)}"
+        ) from problem
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser()

@@ -1,0 +1,1 @@
+"""Built functions started as Lambda starts them: in a process of their own, with what they were given and no more."""
