@@ -139,7 +139,8 @@ deploy: build
 	$(FIND_STACK); \
 	$(BIN)/python -m hearthwatch preflight --stack "$$stack" || { \
 		echo "The schedules stay as they were. Mend what is named above, then: make deploy" >&2; exit 1; }; \
-	$(SAM) deploy --no-fail-on-empty-changeset --parameter-overrides $(CHOSEN) Schedules=ENABLED
+	$(if $(findstring Schedules=DISABLED,$(value PARAMETERS)),echo "The schedules are off.",\
+		$(SAM) deploy --no-fail-on-empty-changeset --parameter-overrides $(CHOSEN) Schedules=ENABLED)
 
 ## Store the keys and addresses that a stack needs: asks without showing, tries each one, stores it encrypted.
 ## ROTATE=alpaca-paper-secret  replace only this; a key id and its secret go together

@@ -47,7 +47,16 @@ print(time.process_time() - began)
 """
 _BARE: Final = "import boto3; boto3.client('dynamodb')"
 _TABLES: Final = "from shared.adapters.aws.clients import Aws; Aws().dynamodb"
-_BROKER: Final = "from shared.adapters.alpaca import broker, session; session.connect_trading('key', 'secret')"
+_TRADING: Final = "from shared.adapters.alpaca import broker, session; session.connect_trading('key', 'secret')"
+_PRICES: Final = "from shared.adapters.alpaca import prices, session; session.connect_data('key', 'secret')"
+_AT_ALPACA: Final = {
+    "prepare_session": (_TRADING, _PRICES, "session.connect_corporate_actions('key', 'secret')"),
+    "reconcile_orders": (_TRADING,),
+    "poll_prices": (_PRICES,),
+    "check_risk": (_PRICES,),
+    "place_orders": (_TRADING,),
+}
+"""What a function connects to at its first use of the broker layer."""
 
 
 class _Work(NamedTuple):
@@ -90,7 +99,7 @@ def _works_of(function: DeployedFunction, path: tuple[Path, ...], layers: Sequen
         _Work(f"{name}: with its tables", path, (handler, _TABLES)),
     ]
     if BROKER in layers:
-        found.append(_Work(f"{name}: with its broker too", path, (handler, _TABLES, _BROKER), HEAVY))
+        found.append(_Work(f"{name}: with its broker too", path, (handler, _TABLES, *_AT_ALPACA[name]), HEAVY))
     return found
 
 

@@ -22,7 +22,7 @@ def run_restore(options: argparse.Namespace, here: Surroundings) -> int:
     if stack.ticks:
         raise OperatorError(
             f"stack {stack.name} ticks already: restore before its schedules start "
-            '(`make deploy PARAMETERS="Schedules=DISABLED"`)'
+            '(`make deploy PARAMETERS="Schedules=DISABLED"` before the first tick)'
         )
     folder: Path = options.source
     if read_manifest(folder) is None:
@@ -31,10 +31,17 @@ def run_restore(options: argparse.Namespace, here: Surroundings) -> int:
     with asking(f"restoring from {folder}"):
         _forget_probe(here.aws, stack)
         saved = import_state(here.aws, stores, folder)
-        _require_same(saved, _exported(here, stores), folder)
+        require_same(saved, _exported(here, stores), folder)
     counts = ", ".join(f"{name} {part.lines}" for name, part in saved.parts.items())
     here.terminal.say(f"Restored and compared: {counts} items. Next: `make deploy`.")
     return 0
+
+
+def require_same(saved: Manifest, found: Manifest, folder: Path) -> None:
+    """Raise OperatorError for tables that hold something else than an export does."""
+    different = [name for name, part in saved.parts.items() if found.parts[name].sha256 != part.sha256]
+    if different:
+        raise OperatorError(f"{', '.join(different)}: what lies there now is not what {folder} holds")
 
 
 def _forget_probe(aws: OperatorAws, stack: DeployedStack) -> None:
@@ -49,9 +56,3 @@ def _forget_probe(aws: OperatorAws, stack: DeployedStack) -> None:
 def _exported(here: Surroundings, stores: Stores) -> Manifest:
     with TemporaryDirectory() as folder:
         return export_state(here.aws, stores, Path(folder), taken_at=here.clock.now())
-
-
-def _require_same(saved: Manifest, found: Manifest, folder: Path) -> None:
-    different = [name for name, part in saved.parts.items() if found.parts[name].sha256 != part.sha256]
-    if different:
-        raise OperatorError(f"{', '.join(different)}: what lies there now is not what {folder} holds")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from hearthwatch.operator.terminal import Console, Terminal
 from shared.adapters.memory.messages import MemoryMetrics
 from shared.adapters.system_clock.clock import SystemClock
 from shared.bootstrap.cloud import Cloud
+from shared.bootstrap.redaction import RedactingFormatter
 from shared.bootstrap.telemetry import Telemetry
 from shared.ports.clock import Clock
 from shared.settings import ParameterSettings, SourceSettings
@@ -44,6 +46,8 @@ class Surroundings:
     def here(cls) -> Surroundings:
         """Take this process's own."""
         told = Telemetry("ERROR")
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(RedactingFormatter(handler.formatter or logging.Formatter(), told.redactor))
         return cls(
             environment=os.environ,
             clock=SystemClock(),

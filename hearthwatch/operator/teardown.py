@@ -28,6 +28,7 @@ LAST_RUNS: Final = 60.0
 """Seconds until every function that a schedule has started is done; the longest may run 120 s, but only at 08:30."""
 _SETTINGS: Final = frozenset(
     {
+        "ActionAfterCompletion",
         "Description",
         "EndDate",
         "FlexibleTimeWindow",
@@ -121,7 +122,7 @@ def _switch_off(stack: DeployedStack, here: Surroundings) -> None:
                 raise
             as_it_is = {key: value for key, value in found.items() if key in _SETTINGS}
             here.aws.scheduler.update_schedule(**as_it_is, State="DISABLED")
-    here.terminal.say("The schedules are off.")
+    here.terminal.say("The schedules are off; in a minute the last runs are over.")
 
 
 def _delete(stack: DeployedStack, here: Surroundings) -> None:
@@ -155,7 +156,8 @@ def _delete_secrets(stack: DeployedStack, here: Surroundings) -> None:
 def _say_what_stays(stack: DeployedStack, folder: Path, here: Surroundings) -> None:
     say = here.terminal.say
     say()
-    say(f"The export is in {folder}; into a new stack it goes with: python -m hearthwatch restore --from {folder}")
+    say(f"The export is in {folder}. Into a new stack, deployed with its schedules off, it goes with:")
+    say(f"  python -m hearthwatch restore --from {folder}")
     say("What stays, and how it goes once you are sure:")
     for name in stack.tables.values():
         say(f"  aws dynamodb update-table --table-name {name} --no-deletion-protection-enabled")

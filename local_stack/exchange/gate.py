@@ -49,10 +49,11 @@ class Misbehaviour(StrEnum):
 
 
 class Seen(NamedTuple):
-    """A request that arrived."""
+    """A request that arrived, and whose it says it is."""
 
     method: str
     path: str
+    key_id: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,7 +107,8 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        seen = Seen(scope["method"], scope["path"])
+        signed_as = dict(scope["headers"]).get(_SIGNED_WITH[0], b"").decode("latin-1")
+        seen = Seen(scope["method"], scope["path"], signed_as)
         self.seen.append(seen)
         plan = self._take(seen)
         if plan is None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from shared.domain.alerts import Alert, AlertKind, Severity
 from shared.domain.assets import Symbol
-from shared.domain.errors import HearthwatchError, TryAgain
+from shared.domain.errors import HearthwatchError
 from shared.domain.intents import AccountId
 from shared.domain.money import as_price
 from shared.domain.moves import Move, MoveRule, find_move, may_have_moved, volatility_score
@@ -140,7 +140,7 @@ class PollPrices:
             try:
                 if self._report(self._scored(move)):
                     reported.append(move)
-            except TryAgain as error:
+            except HearthwatchError as error:
                 problems.append(f"{move.symbol}: {error}")
                 log.warning("move not reported", extra={"symbol": move.symbol, "problem": str(error)})
         return reported, problems

@@ -416,3 +416,21 @@ def test_the_time_shown_is_that_of_the_alert(story: Callable[..., Story]) -> Non
     told.clock.advance(timedelta(hours=2))
     told.send()
     assert datetime.fromisoformat(told.server.taken[0]["embeds"][0]["timestamp"]) == TOLD.at
+
+
+# looking without posting
+
+
+def test_a_webhook_is_looked_at_without_a_post(story: Callable[..., Story]) -> None:
+    told = story(reply(200, {"id": WEBHOOK, "channel_id": "1", "name": "Hearthwatch\u202e"}))
+    assert told.channel.self_test() == "Hearthwatch"
+    assert (told.server.count("GET"), told.server.count("POST")) == (1, 0)
+
+
+@pytest.mark.parametrize(("step", "kind"), [(GONE, ChannelDead), (PROXY_PAGE, TryAgain), (hang_up, TryAgain)])
+def test_a_webhook_that_cannot_be_looked_at_says_so(
+    story: Callable[..., Story], step: Step, kind: type[HearthwatchError]
+) -> None:
+    with pytest.raises(kind) as caught:
+        story(step).channel.self_test()
+    assert TOKEN not in str(caught.value)

@@ -95,6 +95,38 @@ def test_nothing_is_deployed_that_lambda_cannot_run(yard: Path, word: str) -> No
     assert not (yard / "pwned").exists()
 
 
+def test_schedules_that_shall_be_off_stay_off(yard: Path) -> None:
+    make(yard, "deploy")
+    status, calls = make(yard, "deploy", "PARAMETERS=Schedules=DISABLED")
+    assert (status, calls) == (0, [f"{LATER} {BUILT_FOR} Schedules=DISABLED", PREFLIGHT])
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["secrets"], "secrets --stack watchtower"),
+        (["secrets", "ROTATE=it's"], "secrets --stack watchtower --rotate it's"),
+        (["secrets", "LIST=1"], "secrets --stack watchtower --list"),
+        (["preflight"], "preflight --stack watchtower"),
+        (["preflight", "QUIET=1"], "preflight --stack watchtower --quiet"),
+        (["mode"], "mode --stack watchtower"),
+        (["mode", "STAGE=live-1"], "mode --stack watchtower live-1"),
+    ],
+)
+def test_commands_are_about_the_stack_that_was_deployed(yard: Path, words: list[str], command: str) -> None:
+    make(yard, "deploy")
+    assert make(yard, *words) == (0, [f"python -m hearthwatch {command} in eu-west-1"])
+
+
+def test_secrets_may_come_before_the_first_deploy(yard: Path) -> None:
+    assert make(yard, "secrets") == (0, ["python -m hearthwatch secrets --stack hearthwatch in us-east-1"])
+
+
+@pytest.mark.parametrize("target", ["preflight", "mode"])
+def test_nothing_else_asks_about_a_stack_before_the_first_deploy(yard: Path, target: str) -> None:
+    assert make(yard, target) == (2, [])
+
+
 def test_teardown_names_the_stack_that_was_deployed(yard: Path) -> None:
     make(yard, "deploy")
     assert make(yard, "teardown") == (0, ["python -m hearthwatch teardown --stack watchtower in eu-west-1"])

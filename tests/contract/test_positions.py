@@ -42,6 +42,16 @@ def test_positions_read_back_as_they_were_put_one_version_later(positions: Posit
     assert sorted(positions.all(), key=lambda position: position.symbol) == sorted(saved, key=lambda p: p.symbol)
 
 
+def test_readable_gives_what_all_gives_while_everything_can_be_read(positions: Positions) -> None:
+    positions.put(holding())
+    positions.put(replace(holding(), symbol=AAPL))
+
+    readable = positions.readable()
+
+    assert list(readable.positions) == list(positions.all())
+    assert list(readable.problems) == []
+
+
 def test_put_keeps_every_digit(positions: Positions) -> None:
     positions.put(holding("10.40", "184.820"))
 

@@ -210,6 +210,13 @@ class House:
         """List the titles of what arrived at Discord, in order."""
         return [str(body["embeds"][0].get("title")) for body in self.discord.taken]
 
+    @property
+    def metrics(self) -> set[str]:
+        """Name every metric that any function has put."""
+        return {
+            name for cloud in self._made if isinstance(cloud.metrics, MemoryMetrics) for name in cloud.metrics.counts
+        }
+
     def facts(self) -> list[str]:
         """List the day's journal facts without their times, in a chain that is whole; one told twice counts once."""
         links = DynamoJournal(Table(self.cloud.client("dynamodb"), self.cloud.physical("JournalTable"))).links(

@@ -21,11 +21,11 @@ from shared.adapters.aws.parameters import SsmParameters
 from shared.bootstrap.redaction import MARK
 from shared.domain.errors import Unavailable
 from tests.fakes.discord import PATH, TOKEN, DiscordDouble
-from tests.fakes.house import FUNCTIONS, MINUTE, NVDA, TSLA, House, before_the_fall, prepared, specimen
+from tests.fakes.house import FUNCTIONS, MINUTE, NVDA, TSLA, House, before_the_fall, specimen
 from tests.fakes.log_lines import log_lines
 from tests.fakes.scripted_http import reply
 
-KEY = "PKQ7Z2X4M9T1BB3C5D7E"
+KEY = "PKQ7Z2X4M9T1BB3"
 SECRET = "s3cr3t/with+signs=and%percent"
 PAPER = {"alpaca-paper-key-id": KEY, "alpaca-paper-secret": SECRET}
 NEEDS_BROKER = ("prepare_session", "reconcile_orders", "poll_prices", "check_risk", "place_orders")
@@ -126,10 +126,11 @@ def test_no_secret_appears_in_any_output_whatever_goes_wrong(
     runs: list[Invocation] = []
     with House(discord=DiscordDouble(rude)) as house, log_lines() as log:
         change_keys(house)
-        prepared(house)
+        before_the_fall(house)
         runs += each_function(house)  # every process has read its secrets
-        house.trade({TSLA: "295.00", NVDA: "187.10"})
 
+        house.exchange.misbehave(Misbehaviour.KEYS_QUOTED, method="POST")
+        runs += house.go_on({TSLA: "295.50", NVDA: "187.10"})
         house.exchange.misbehave(Misbehaviour.KEYS_QUOTED, times=1_000)
         runs += each_function(house)
         runs += house.pump()
@@ -154,7 +155,7 @@ def test_no_secret_appears_in_any_output_whatever_goes_wrong(
     found = {place: [form for form in FORMS if form in text] for place, text in outputs.items()}
     assert {place: forms for place, forms in found.items() if forms} == {}
     for place in ("log", "runs", "Discord", "mail", "BookTable", "JournalTable", "AlertsDeadLetters", "FailedRuns"):
-        assert MARK in outputs[place], place
+        assert MARK in outputs[place].replace("\\", ""), place  # Discord's form escapes it
 
 
 def each_function(house: House) -> list[Invocation]:

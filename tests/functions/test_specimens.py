@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from shared.adapters.powertools.metrics import UNITS
 from tests.fakes.house import EVENTS, FUNCTIONS, NOON, STAGES, House, effects, specimen
 
 SPECIMENS: Final = sorted((path.parent.name, path.stem) for path in EVENTS.glob("*/*.json"))
@@ -49,6 +50,7 @@ def test_specimen_twice_or_five_times_at_once_leaves_the_effect_of_one(
     assert effects(house) == once
     house.run_many(function, event, 5)
     assert effects(house) == once
+    assert house.metrics <= UNITS.keys()
 
     with House(now=STAGES[function][1]) as crowded:
         STAGES[function][0](crowded)

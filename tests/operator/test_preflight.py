@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from botocore.config import Config
 from moto.backends import get_backend
 
 from local_stack.cloud.door import Misbehaviour
 from local_stack.exchange.gate import Misbehaviour as AtExchange
+from shared.adapters.aws.fractional_probes import PROBE
 from shared.adapters.memory.clock import SimulatedClock
 from shared.bootstrap.cloud import EVERY_SECRET
+from shared.domain.gate import FractionalSupport
 from shared.domain.intents import OrderType
 from shared.domain.reconciliation import BrokerFacts
 from tests.fakes.discord import GONE, DiscordDouble
 from tests.operator.deployment import EVENING, NOON, NVDA, TSLA, Deployment, Done, results
 
 EARLY = '{"deadLetterTargetArn": "%s", "maxReceiveCount": 1}'
+ONCE = Config(retries={"total_max_attempts": 1})
 Break = Callable[[Deployment], object]
 ALPACA = {
     "clock and Alpaca": "failed",
@@ -359,7 +363,7 @@ def test_a_clock_that_is_off_is_named(off: int, result: str) -> None:
 
 def test_aws_out_of_reach_is_named_by_the_check_that_asks() -> None:
     with Deployment() as deployed:
-        elsewhere = deployed.cloud.owner.client("sts", endpoint_url="http://127.0.0.1:9")
+        elsewhere = deployed.cloud.owner.client("sts", endpoint_url="http://127.0.0.1:9", config=ONCE)
         deployed.ready().aws.__dict__["sts"] = elsewhere
         done = deployed.run("preflight", "--quiet")
 
@@ -409,6 +413,28 @@ def test_the_probed_answer_shapes_entries() -> None:
         assert deployed.ready().ports.use_cases.prepare_entry.fractional.limit is None
         deployed.run("preflight", "--quiet")
         assert deployed.ports.use_cases.prepare_entry.fractional.limit is True
+
+
+def test_a_probe_that_cannot_be_read_counts_as_unknown() -> None:
+    with Deployment() as deployed:
+        deployed.ready().run("preflight", "--quiet")
+        spoiled = {**next(i for i in deployed.items("BookTable") if i["sk"]["S"] == PROBE.sk), "body": {"S": "{}"}}
+        deployed.cloud.client("dynamodb").put_item(TableName=deployed.cloud.physical("BookTable"), Item=spoiled)
+
+        assert deployed.ports.use_cases.prepare_entry.fractional == FractionalSupport()
+
+
+def test_a_probe_that_found_nothing_out_leaves_the_answer_before() -> None:
+    with Deployment() as deployed:
+        deployed.ready().run("preflight", "--quiet")
+        deployed.exchange.exchange.restore(replace(deployed.exchange.exchange.state(), cash=Decimal(0)))
+        deployed.clock.advance(timedelta(seconds=1))
+        deployed.run("preflight", "--quiet")
+        probe = deployed.ports.probes.get()
+
+        assert probe is not None
+        assert (probe.limit, probe.stop) == (True, True)
+        assert probe.probed_at == NOON + timedelta(seconds=1)
 
 
 def test_an_order_kind_that_takes_no_fractions_is_told() -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from hearthwatch.operator.aws import OperatorError
+from hearthwatch.operator.restore import require_same
 from hearthwatch.operator.stack import SCHEDULES
-from local_stack.run.tables import read_manifest
+from local_stack.run.tables import Stores, export_state, read_manifest
 from shared.domain.stage import Stage
 from shared.domain.times import Tick
 from shared.domain.trading_state import KillSwitch
@@ -82,7 +84,7 @@ def test_the_schedules_are_off_before_the_last_export_and_the_end(tmp_path: Path
         )
 
         assert states == [{"DISABLED"}]
-        off, last = done.out.index("The schedules are off."), done.out.rindex("Exported to")
+        off, last = done.out.index("The schedules are off"), done.out.rindex("Exported to")
         assert off < last < done.out.index("Deleting the stack")
         assert len(deployed.schedules()) == len(SCHEDULES)
 
@@ -223,6 +225,18 @@ def test_tables_that_hold_something_are_not_restored_into(tmp_path: Path) -> Non
 
         assert (done.code, "holds items already" in done.problem) == (2, True)
         assert second.items("BookTable") == before
+
+
+def test_what_does_not_lie_there_as_it_was_saved_is_named(tmp_path: Path) -> None:
+    with Deployment() as deployed:
+        aws, stores = deployed.aws, Stores(tables={"BookTable": deployed.cloud.physical("BookTable")})
+        saved = export_state(aws, stores, tmp_path / "saved", taken_at=NOON)
+        deployed.ports.controls.set_kill_switch(KillSwitch(engaged=True))
+        found = export_state(aws, stores, tmp_path / "found", taken_at=NOON)
+
+    require_same(saved, saved, tmp_path)
+    with pytest.raises(OperatorError, match="BookTable: what lies there now is not what"):
+        require_same(saved, found, tmp_path)
 
 
 def test_a_damaged_export_restores_nothing(tmp_path: Path) -> None:

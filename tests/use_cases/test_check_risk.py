@@ -10,7 +10,7 @@ import pytest
 from shared.domain.alerts import AlertKind, Severity
 from shared.domain.corporate_actions import ActionKind, CorporateAction
 from shared.domain.coverage import Coverage
-from shared.domain.errors import Conflict, Throttled, Unavailable
+from shared.domain.errors import Conflict, HearthwatchError, StartRefused, Throttled, Unavailable
 from shared.domain.intents import IntentState, Reason, Side
 from shared.domain.times import Tick
 from shared.domain.trading_state import HaltReason, Mode
@@ -19,6 +19,7 @@ from tests.fakes.desk import START, Desk, held
 from tests.fakes.venue import AAPL, CLOSE, MINUTE, NIGHT, OPEN, TSLA
 
 DOWN = Unavailable("down")
+NEWER = StartRefused("written by a newer version: deploy the newest")
 PROTECTED = held(TSLA, "10", "100")
 """Ten shares with a stop at 95."""
 
@@ -196,11 +197,33 @@ def test_a_dead_alert_queue_does_not_stop_the_exit_which_is_told_later() -> None
     assert AlertKind.STOP_TRIGGERED not in desk.kinds()
 
 
-def test_a_dead_journal_does_not_stop_the_exit() -> None:
+@pytest.mark.parametrize("problem", [DOWN, NEWER])
+def test_a_dead_journal_does_not_stop_the_exit(problem: HearthwatchError) -> None:
     desk = Desk(PROTECTED)
-    desk.faults.fail("journal.put", DOWN)
-    desk.faults.fail("journal.head", DOWN)
+    desk.faults.fail("journal.put", problem)
+    desk.faults.fail("journal.head", problem)
     assert len(fall(desk).prepared) == 1
+
+
+def test_an_exit_that_only_a_person_can_mend_is_told_and_keeps_no_other_from_being_judged() -> None:
+    desk = Desk(PROTECTED)
+    desk.faults.fail("ledgers.save", NEWER, times=1)
+    report = fall(desk)
+    assert report.prepared == []
+    assert list(report.problems) == ["TSLA: written by a newer version: deploy the newest"]
+    assert report.state is not None
+    assert AlertKind.EXIT_BLOCKED in desk.kinds()
+
+
+@pytest.mark.parametrize("call", ["prices.latest", "records.last", "controls.kill_switch"])
+def test_what_a_newer_version_wrote_counts_as_unreadable_and_the_exit_goes_on(call: str) -> None:
+    desk = Desk(PROTECTED)
+    desk.backup.set(TSLA, "94")
+    desk.wait()
+    desk.set_price(TSLA, "94")
+    desk.poll()
+    desk.faults.fail(call, NEWER)
+    assert len(check(desk).prepared) == 1
 
 
 def test_two_positions_are_told_apart_when_one_cannot_be_stored() -> None:

@@ -9,7 +9,15 @@ from decimal import Decimal
 import pytest
 
 from shared.domain.alerts import AlertKind, Severity
-from shared.domain.errors import BrokerRefusal, HearthwatchError, OutcomeUnknown, Refusal, Throttled, Unavailable
+from shared.domain.errors import (
+    BrokerRefusal,
+    HearthwatchError,
+    OutcomeUnknown,
+    Refusal,
+    StartRefused,
+    Throttled,
+    Unavailable,
+)
 from shared.domain.intents import IntentState, Side
 from shared.domain.ledger import Ledger
 from shared.domain.orders import OrderStatus
@@ -615,3 +623,23 @@ def test_a_partly_filled_exit_that_expires_is_completed_by_the_next_generation()
     desk.reconcile()
     assert desk.position(NVDA) is None
     assert desk.filled(NVDA, Side.SELL) == Decimal(10)
+
+
+@pytest.mark.parametrize("call", ["journal.head", "journal.put"])
+def test_a_journal_of_a_newer_version_does_not_hold_back_an_exit(call: str) -> None:
+    desk = holding_tsla()
+    intent = desk.breach(TSLA, "94")
+    desk.faults.fail(call, StartRefused("written by a newer version"))
+    assert desk.place().sent == [intent.id]
+    assert not desk.intent(intent).recorded
+
+
+def test_an_exit_that_only_a_person_can_mend_holds_back_no_other() -> None:
+    desk = Desk(held(TSLA, "10", "100"), held(AAPL, "10", "100"))
+    desk.breach(TSLA, "94")
+    other = desk.breach(AAPL, "94")
+    desk.faults.fail("broker.submit", StartRefused("no such account"), times=1)
+    report = desk.place()
+    assert report.sent == [other.id]
+    assert len(report.problems) == 1
+    assert AlertKind.EXIT_BLOCKED in desk.kinds()

@@ -656,3 +656,15 @@ def test_a_crash_after_the_broker_took_the_order_is_adopted_at_once() -> None:
     assert desk.state(intent) is S.ACKED
     assert len(desk.orders()) == 1
     assert desk.orders()[0].side is Side.SELL
+
+
+def test_an_exit_that_was_sold_before_anybody_was_told_is_told_with_its_fill() -> None:
+    desk = Desk(held(TSLA, "10", "100"))
+    desk.faults.fail("alerts.send", Unavailable("down"))
+    desk.breach(TSLA, "94")
+    desk.faults.mend()
+    desk.place()
+    desk.trade(TSLA, "94")
+    desk.heard()
+    desk.reconcile()
+    assert [k for k in desk.kinds() if k in (A.STOP_TRIGGERED, A.ORDER_FILLED)] == [A.STOP_TRIGGERED, A.ORDER_FILLED]

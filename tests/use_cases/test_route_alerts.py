@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -327,3 +328,19 @@ def test_what_a_dead_channel_missed_is_dead_lettered_and_mailed() -> None:
         route(desk, alert(kind=kind))
     assert len(desk.world.dead_letters.kept) == 2
     assert len(sent(desk, EMAIL)) == 2
+
+
+def test_an_incident_that_cannot_be_delivered_keeps_no_other_from_its_turn() -> None:
+    desk = empty_desk()
+    desk.faults.fail("discord.send", DOWN, times=2)
+    for one in (alert(1), replace(alert(2), subject="another part")):
+        route(desk, one)
+    assert sent(desk) == []
+    desk.wait()
+    desk.faults.fail("outbox.put", DOWN, when=lambda incident: incident.alert.subject == "poll_prices")
+    with pytest.raises(Unavailable, match=r"poll_prices.*no answer"):
+        desk.use.route_alerts.sweep()
+    assert len(sent(desk)) == 1
+    desk.faults.mend()
+    desk.use.route_alerts.sweep()
+    assert len(sent(desk)) == 2

@@ -5,6 +5,8 @@ POSTs too, and `retry_attempts=0` is ignored, so its private counter is set; it 
 adapter of the session brings one. Retry policy: none here. Reads are repeated by the next tick, a send only by the
 executor under the same id. The one exception is a rotation: a reply that refuses the keys proves that nothing was
 done, so the same request goes out once more, when there are newer keys.
+
+Each client is imported where it is made: most functions need one of them, and each takes tens of milliseconds.
 """
 
 from __future__ import annotations
@@ -16,13 +18,10 @@ from datetime import datetime, timedelta
 from io import BytesIO
 from threading import Lock
 from time import monotonic
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import urllib3
 from alpaca.common.rest import RESTClient
-from alpaca.data.historical.corporate_actions import CorporateActionsClient
-from alpaca.data.historical.stock import StockHistoricalDataClient
-from alpaca.trading.client import TradingClient
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ChunkedEncodingError, ReadTimeout
@@ -30,6 +29,11 @@ from requests.exceptions import ChunkedEncodingError, ReadTimeout
 from shared.adapters.alpaca.outcomes import message_of, refuses_keys
 from shared.domain.errors import HearthwatchError, InvalidValue
 from shared.ports.clock import Clock
+
+if TYPE_CHECKING:
+    from alpaca.data.historical.corporate_actions import CorporateActionsClient
+    from alpaca.data.historical.stock import StockHistoricalDataClient
+    from alpaca.trading.client import TradingClient
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +88,8 @@ def connect_trading(
     key_id: str, secret: str, *, paper: bool = True, url: str | None = None, rotation: Rotation | None = None
 ) -> TradingClient:
     """Make a client of the trading API; an address given by hand is reached directly, past any proxy."""
+    from alpaca.trading.client import TradingClient
+
     client = TradingClient(key_id, secret, paper=paper, raw_data=True, url_override=url)
     _disarm(client, TRADING_READ_SECONDS, Keys(key_id, secret), rotation, direct=url is not None)
     return client
@@ -93,6 +99,8 @@ def connect_data(
     key_id: str, secret: str, *, url: str | None = None, rotation: Rotation | None = None
 ) -> StockHistoricalDataClient:
     """Make a client of the market data API; an address given by hand is reached directly, past any proxy."""
+    from alpaca.data.historical.stock import StockHistoricalDataClient
+
     client = StockHistoricalDataClient(key_id, secret, raw_data=True, url_override=url)
     _disarm(client, DATA_READ_SECONDS, Keys(key_id, secret), rotation, direct=url is not None)
     return client
@@ -102,6 +110,8 @@ def connect_corporate_actions(
     key_id: str, secret: str, *, url: str | None = None, rotation: Rotation | None = None
 ) -> CorporateActionsClient:
     """Make a client of the corporate actions API, which is a part of the market data one under its own version."""
+    from alpaca.data.historical.corporate_actions import CorporateActionsClient
+
     client = CorporateActionsClient(key_id, secret, raw_data=True, url_override=url)
     _disarm(client, DATA_READ_SECONDS, Keys(key_id, secret), rotation, direct=url is not None)
     return client
