@@ -270,8 +270,17 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    console = Console()
+    """Leave the log out: under faults there are thousands of warnings."""
+    logged = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
+    try:
+        return _run_seeds(options)
+    finally:
+        logging.disable(logged)
+
+
+def _run_seeds(options: argparse.Namespace) -> int:
+    console = Console()
     seeds = options.seeds
     if seeds is None and options.seconds is None:
         seeds = SEEDS if options.seed is None else 1

@@ -96,22 +96,17 @@ class PlaceOrders:
 
     def __call__(self, owner: str) -> PlaceReport:
         """Send what is prepared and cancel what must not rest; a failing intent never delays another's exit."""
-        if not self._has_work():
+        ledger = self.ledgers.load(self.account)  # without the lease: most minutes there is nothing to do
+        if not any(i.state is _S.PREPARED or (i.is_entry and i.state in AT_BROKER) for i in ledger.open.values()):
             return PlaceReport()
-        started = self.clock.now()
-        if not self.leases.acquire("executor", owner, started, started + self.rules.lease):
+        run = _Run(self, owner, self.clock.now(), PlaceReport())
+        if not run.takes_lease(ledger):
             return PlaceReport(busy=True)
-        report = PlaceReport()
         try:
-            _Run(self, owner, started, report).drain()
+            run.drain()
         finally:
             self._release(owner)
-        return report
-
-    def _has_work(self) -> bool:
-        """Look at the Book without the lease: most minutes there is nothing to do."""
-        ledger = self.ledgers.load(self.account)
-        return any(i.state is _S.PREPARED or (i.is_entry and i.state in AT_BROKER) for i in ledger.open.values())
+        return run.report
 
     def _release(self, owner: str) -> None:
         """Give the lease back; when that fails it runs out by itself."""
@@ -127,11 +122,23 @@ class _Run:
     def __init__(self, executor: PlaceOrders, owner: str, started: datetime, report: PlaceReport) -> None:
         self.x = executor
         self.owner = owner
+        self.started = started
         self.report = report
         self.stop_at = started + executor.rules.lease - executor.rules.stop_before
         self.held_back = False
         self.now_session: Session | None = None
         self.held: Mapping[Symbol, HeldPosition] | None = None
+
+    def takes_lease(self, ledger: Ledger) -> bool:
+        """Say whether the lease is ours; while the Book takes no writes, tell of the exits that wait (fault 32)."""
+        until = self.started + self.x.rules.lease
+        try:
+            return self.x.leases.acquire("executor", self.owner, self.started, until)
+        except TryAgain as error:
+            for intent in ledger.in_state(_S.PREPARED):
+                if not intent.is_entry:
+                    self._problem(intent, error)
+            raise
 
     def drain(self) -> None:
         """Work off exits first, then cancels, then entries."""

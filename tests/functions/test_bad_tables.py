@@ -6,7 +6,6 @@ wrote first, and answered into the void. Faults strike one whole call, all of th
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import timedelta
 from itertools import cycle
 from typing import Final
@@ -15,7 +14,7 @@ import pytest
 
 from local_stack.cloud.door import Misbehaviour
 from shared.adapters.aws.clients import TRIES
-from tests.fakes.house import EVERY_MINUTE, FUNCTIONS, House, effects, fallen
+from tests.fakes.house import EVERY_MINUTE, FUNCTIONS, STAGES, House, effects, fallen, prepared
 
 BOOK, PRICES, JOURNAL = "BookTable", "PricesTable", "JournalTable"
 ALERTS, DOORBELL, CYCLES = "AlertsQueue", "DoorbellQueue", "CyclesQueue"
@@ -47,12 +46,11 @@ CASES: Final = [(function, *call, next(REFUSALS)) for function, calls in CALLS.i
 def outcome(house: House) -> dict[str, object]:
     """What must be the same however the day went; how often something was told is another matter."""
     every = effects(house)
-    told = Counter(str(title) for title in house.told())
     return {
         **{what: every[what] for what in ("orders", "open", "finished", "positions", "cash", "plan", "alerts")},
         "moved": "CyclesQueue" if every["cycles"] else "",
         "closed": [fact for fact in house.facts() if fact.startswith(("intent_closed", "order_sending"))],
-        "told": {title for title in told if title.startswith(("Protective level", "Order filled"))},
+        "told": {title for title in house.told() if title.startswith(("Protective level", "Order filled"))},
     }
 
 
@@ -73,7 +71,7 @@ def calm() -> dict[str, object]:
 
 def calls_of(house: House, function: str) -> set[tuple[str, str]]:
     """List the calls that a function has made, those to fetch secrets and of Lambda's own pollers left out."""
-    ours = ("dynamodb:", "ses:", SEND)
+    ours = ("dynamodb:", "ses:", "s3:", SEND)
     every = [c for c in house.cloud.door.calls_of(FUNCTIONS[function]) if c.action.startswith(ours)]
     return {
         (call.action, call.resource.removesuffix("/index/watched").rpartition("/")[2].rpartition("-")[2])
@@ -111,3 +109,57 @@ def test_call_that_fails_in_every_way_delays_the_exit_and_changes_nothing_else(
 
         assert outcome(house) == calm
         assert house.exchange.count("POST", "/v2/orders") == 1
+
+
+@pytest.mark.usefixtures("quiet")
+def test_no_order_leaves_while_the_book_takes_no_writes_and_people_are_told() -> None:
+    """Fault 32: an order that cannot be recorded is not sent; the alert goes out, and the next tick tries again."""
+    with House() as house:
+        prepared(house)
+        house.drain("AlertsQueue")
+        house.drain("DoorbellQueue")
+        house.cloud.misbehave(
+            Misbehaviour.THROTTLE, WRITE, resource=f"*{BOOK}*", caller=FUNCTIONS["place_orders"], times=1_000
+        )
+
+        failed = house.try_tick("place_orders")
+        house.pump()
+
+        assert "BookTable: PutItem" in str(failed.error)
+        assert house.exchange.count("POST", "/v2/orders") == 0
+        assert house.told() == ["Protective exit held up: TSLA"]
+        house.cloud.door.behave()
+        house.go_on()
+        house.go_on()
+        assert house.exchange.count("POST", "/v2/orders") == 1
+        assert house.owner.positions.all() == []
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("function", ["prepare_session", "archive_prices"])
+@pytest.mark.parametrize("kind", [Misbehaviour.THROTTLE, Misbehaviour.SERVER_ERROR, Misbehaviour.ANSWER_LOST])
+def test_job_whose_calls_fail_one_after_the_other_has_done_its_work_in_the_end(
+    function: str, kind: Misbehaviour
+) -> None:
+    """Fault 32: whichever call fails, running again makes up for it and does nothing twice."""
+    prepare, begins = STAGES[function]
+    with House(now=begins) as house:
+        prepare(house)
+        house.tick(function)
+        calls = calls_of(house, function)
+        house.pump()
+        undisturbed = effects(house)
+    with House(now=begins) as house:
+        prepare(house)
+        for action, where in sorted(calls):
+            house.cloud.misbehave(kind, action, resource=f"*{where}*", caller=FUNCTIONS[function], times=TRIES)
+            house.try_tick(function)
+        house.cloud.door.behave()
+        house.tick(function)
+        house.pump()
+
+        after = effects(house)
+        assert {what: after[what] for what in ("plan", "archive", "minutes")} == {
+            what: undisturbed[what] for what in ("plan", "archive", "minutes")
+        }
+        assert set(undisturbed["journal"]) == set(after["journal"])  # type: ignore[call-overload]

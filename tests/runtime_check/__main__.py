@@ -27,7 +27,15 @@ HOST_BUILD: Final = Path("build") / "lambda"
 def main(words: Sequence[str]) -> int:
     """Check what was asked for and print the table."""
     options = _parser().parse_args(words)
+    logged = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
+    try:
+        return _check(options)
+    finally:
+        logging.disable(logged)
+
+
+def _check(options: argparse.Namespace) -> int:
     console = Console()
     try:
         build = read_build(options.build.resolve())
