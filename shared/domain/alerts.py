@@ -231,6 +231,11 @@ class Incident:
         waits = self.alert.severity is Severity.CRITICAL and not (self.acknowledged or self.escalated or self.recovery)
         return not self.is_settled or (waits and Channel.EMAIL not in self.deliveries)
 
+    def awaits(self, channel: Channel) -> bool:
+        """Say whether the message about the trouble itself is still to be sent on a channel."""
+        delivery = self.deliveries.get(channel)
+        return delivery is not None and delivery.state is DeliveryState.PENDING
+
     def takes(self, alert: Alert) -> bool:
         """Say whether an alert falls into this incident: raised in its window, or its recovery.
 

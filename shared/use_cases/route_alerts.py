@@ -119,8 +119,13 @@ class RouteAlerts:
         return incident
 
     def _send_all(self, incident: Incident, alert: Alert, suppressed: int, *, recovery: bool) -> Incident:
-        """Send what is due, e-mail last: a failure of the channel before may have added it."""
+        """Send what is due, e-mail last: a failure of the channel before may have added it.
+
+        A recovery waits until its channel is done with the trouble, which another router may be sending just now.
+        """
         for channel in Channel:
+            if recovery and incident.awaits(channel):
+                continue
             deliveries = incident.recovery_deliveries if recovery else incident.deliveries
             delivery = deliveries.get(channel)
             if delivery is not None and delivery.is_due(self.clock.now()):

@@ -344,3 +344,22 @@ def test_an_incident_that_cannot_be_delivered_keeps_no_other_from_its_turn() -> 
     desk.faults.mend()
     desk.use.route_alerts.sweep()
     assert len(sent(desk)) == 2
+
+
+def test_the_end_of_a_trouble_is_not_told_before_the_trouble() -> None:
+    """Another router is still sending the first message when the recovery comes."""
+    desk = empty_desk()
+    desk.faults.before("discord.send", lambda: route(desk, alert(1, recovers=True)))
+    route(desk, alert(0))
+    assert sent(desk) == ["it failed", "it works again"]
+
+
+def test_a_recovery_waits_for_its_trouble_where_the_channel_waits() -> None:
+    desk = empty_desk()
+    desk.faults.fail("discord.send", DOWN, times=1)
+    route(desk, alert(0))
+    route(desk, alert(1, recovers=True))
+    assert sent(desk) == []
+    desk.wait()
+    desk.use.route_alerts.sweep()
+    assert sent(desk) == ["it failed", "it works again"]
