@@ -73,7 +73,7 @@ $(READY): requirements.txt requirements-dev.txt
 ## ARGS="-k stop"   more words for pytest
 ## SIM_SECONDS=20   how long the simulation tries new seeds
 test: $(READY)
-	@$(BIN)/python -m pytest -n auto $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 ## Check style, formatting, types and imports; must pass before and after a merge.
 check: $(READY)
