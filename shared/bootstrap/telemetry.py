@@ -38,10 +38,10 @@ class Telemetry:
     def __init__(self, level: str = "INFO", stream: IO[str] | None = None) -> None:
         self.redactor = Redactor()
         self.metrics = EmbeddedMetrics(Metrics(namespace=NAMESPACE, service=SERVICE))
+        formatter = _RedactedJson(self.redactor)
         self._handler = logging.StreamHandler(stream or sys.stdout)
-        self.logger = Logger(
-            service=SERVICE, level=level, logger_handler=self._handler, logger_formatter=_RedactedJson(self.redactor)
-        )
+        self._handler.setFormatter(formatter)  # the logger does so for the first telemetry of a process only
+        self.logger = Logger(service=SERVICE, level=level, logger_handler=self._handler, logger_formatter=formatter)
         self._level = level
 
     def take_over(self) -> None:
@@ -49,7 +49,8 @@ class Telemetry:
         root = logging.getLogger()
         root.handlers[:] = [self._handler]
         root.setLevel(self._level)
-        logging.getLogger(SERVICE).propagate = False  # it writes to the same handler itself
+        own = logging.getLogger(SERVICE)
+        own.handlers[:], own.propagate = [self._handler], False
         for name in LOUD:
             logging.getLogger(name).setLevel(logging.WARNING)
 
