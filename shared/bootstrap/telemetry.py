@@ -51,6 +51,7 @@ class Telemetry:
         root.setLevel(self._level)
         own = logging.getLogger(SERVICE)
         own.handlers[:], own.propagate = [self._handler], False
+        own.setLevel(self._level)
         for name in LOUD:
             logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -28,7 +28,9 @@ CONTEXT = Context(
 def logging_as_it_was() -> Iterator[None]:
     root, own = logging.getLogger(), logging.getLogger(SERVICE)
     kept = (root.handlers[:], root.level, own.handlers[:], own.propagate)
+    level = own.level
     yield
+    own.setLevel(level)
     root.handlers[:], own.handlers[:], own.propagate = kept[0], kept[2], kept[3]
     root.setLevel(kept[1])
 
@@ -36,6 +38,7 @@ def logging_as_it_was() -> Iterator[None]:
 @pytest.mark.parametrize("which", [0, 1])
 def test_the_telemetry_that_took_over_writes_under_the_ids_of_its_run(which: int) -> None:
     streams = [io.StringIO(), io.StringIO()]
+    Telemetry("ERROR", io.StringIO())
     both = [Telemetry("INFO", stream) for stream in streams]
     told = both[which]
     told.take_over()
