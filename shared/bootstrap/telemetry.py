@@ -40,7 +40,9 @@ class Telemetry:
         self.metrics = EmbeddedMetrics(Metrics(namespace=NAMESPACE, service=SERVICE))
         formatter = _RedactedJson(self.redactor)
         self._handler = logging.StreamHandler(stream or sys.stdout)
-        self._handler.setFormatter(formatter)  # the logger does so for the first telemetry of a process only
+        own = logging.getLogger(SERVICE)
+        own.handlers.clear()
+        own.init = False  # type: ignore[attr-defined]  # Powertools sets a logger up once, whoever asks for it later
         self.logger = Logger(service=SERVICE, level=level, logger_handler=self._handler, logger_formatter=formatter)
         self._level = level
 
