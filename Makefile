@@ -33,10 +33,12 @@ FIND_STACK = [ -e $(ANSWERS) ] || { echo "No $(ANSWERS) here: nothing was deploy
 	stack=$(call answer,stack_name); AWS_DEFAULT_REGION=$(call answer,region); export AWS_DEFAULT_REGION
 # Secrets may come before the first deploy: then the stack has the name that a deploy suggests.
 IF_DEPLOYED = stack=hearthwatch; [ ! -e $(ANSWERS) ] || { $(FIND_STACK); }
+# What the kill switch is set in: the run on this machine, or the deployed stack.
+TARGET = $(if $(filter 1,$(LOCAL)),target=--local,$(FIND_STACK); target="--stack $$stack")
 CHOSEN = Architecture=$(ARCHITECTURE) Runtime=$(RUNTIME) $(if $(value STAGE),Stage=$(call quoted,STAGE)) $(PARAMETERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check format validate build runtime deploy secrets preflight mode teardown run replay simulate verify bench mutants lock clean
+.PHONY: help setup test check format validate build runtime deploy secrets preflight mode kill freeze flatten clear teardown run replay simulate chaos verify bench mutants lock clean
 
 ## List the targets and the variables they take.
 help:
@@ -159,6 +161,31 @@ preflight: $(READY)
 mode: $(READY)
 	@$(FIND_STACK); $(BIN)/python -m hearthwatch mode --stack "$$stack" $(if $(value STAGE),$(call quoted,STAGE))
 
+## Stop everything that buys, at once; protective exits go on. Shows what is held and open, and asks once.
+## WHY="too wild"  the reason, for the record and the alert
+## YES=1           do not ask
+## LOCAL=1         the run on this machine instead of the deployed stack
+kill: $(READY)
+	@$(TARGET); $(BIN)/python -m hearthwatch kill $$target $(call option,--why,WHY) $(if $(filter 1,$(YES)),--yes)
+
+## Stop everything, protective exits included; stops at the broker stay. Wants typed words.
+## WHY="broken into"  the reason; must be given
+## LOCAL=1            the run on this machine instead of the deployed stack
+freeze: $(READY)
+	@$(TARGET); $(BIN)/python -m hearthwatch freeze $$target $(call option,--why,WHY)
+
+## Sell every position and stop everything that buys. Lists the positions, and wants typed words.
+## WHY="leaving"  the reason; must be given
+## LOCAL=1        the run on this machine instead of the deployed stack
+flatten: $(READY)
+	@$(TARGET); $(BIN)/python -m hearthwatch flatten $$target $(call option,--why,WHY)
+
+## End a kill, freeze or flatten. Shows who set it, when and why, and wants a typed word.
+## WHY="looked into it"  the reason; must be given
+## LOCAL=1               the run on this machine instead of the deployed stack
+clear: $(READY)
+	@$(TARGET); $(BIN)/python -m hearthwatch clear $$target $(call option,--why,WHY)
+
 ## Take the deployment down: says what is protected, exports it first, and asks twice.
 teardown: $(READY)
 	@$(FIND_STACK); $(BIN)/python -m hearthwatch teardown --stack "$$stack"
@@ -210,6 +237,11 @@ simulate: $(READY)
 	@$(BIN)/python -m hearthwatch simulate \
 		$(call option,--seed,SEED) $(call option,--seeds,SEEDS) \
 		$(call option,--minutes,MINUTES) $(call option,--seconds,SECONDS)
+
+## Break one part after the other while a stop must fire, and show what became of it.
+## ARGS="--row prices-none --column gap"  only this cell; --list names the rows, --json FILE writes the results
+chaos: $(READY)
+	@$(BIN)/python -m hearthwatch chaos $(ARGS)
 
 ## Verify the chain of a journal.
 ## JOURNAL=path  the journal

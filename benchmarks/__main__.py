@@ -15,13 +15,14 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import exchange, functions, replay, risk, simulation
+from benchmarks import exchange, functions, gate, replay, risk, simulation
 from benchmarks.figures import Figure, Say
 
 OUTPUT: Final = Path("build") / "bench" / "figures.json"
 BENCHMARKS: Final[Mapping[str, Callable[[Say], list[Figure]]]] = {
     "replay": replay.measure,
     "risk": risk.measure,
+    "gate": gate.measure,
     "simulation": simulation.measure,
     "exchange": exchange.measure,
     "functions": functions.measure,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import gc
 import logging
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from typing import Final, NoReturn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from hearthwatch.operator.commands import add_operator_commands
+from hearthwatch.operator.commands import RUN_FOLDER, add_operator_commands
 from hearthwatch.replay.driver import replay
 from hearthwatch.replay.report import report_of, write_report
 from hearthwatch.replay.summary import print_summary
@@ -38,7 +39,6 @@ from shared.ports.broker import ExchangeCalendar
 
 SAMPLE: Final = Path(__file__).parent / "sample"
 OUTPUT: Final = Path("build") / "replay"
-RUN_FOLDER: Final = Path("build") / "run"
 START_CASH: Final = Decimal(100_000)
 """The cash of a replay without a portfolio file: a paper account's."""
 
@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_replay(commands)
     _add_simulate(commands)
+    _add_chaos(commands)
     _add_verify(commands)
     add_operator_commands(commands)
     return parser
@@ -163,6 +164,24 @@ def _add_simulate(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--no-shrink", dest="shrunk", action="store_false", help="print the first failing run as it is, without delay"
     )
     command.set_defaults(run=_simulate)
+
+
+def _add_chaos(commands: argparse._SubParsersAction[_Parser]) -> None:
+    command = commands.add_parser(
+        "chaos",
+        help="break one part after the other while a stop must fire, and show what became of it",
+        description="Play a fall through the stop on the deployed functions over an embedded AWS, with something "
+        "broken in each row, and judge from outside: sold in time, sold once, covered, told, at rest after. "
+        "Exits with 1 when any cell fails.",
+    )
+    command.add_argument("--row", action="append", default=[], metavar="NAME", help="only this row; may be repeated")
+    command.add_argument(
+        "--column", action="append", default=[], metavar="NAME", help="only this column; may be repeated"
+    )
+    command.add_argument("--list", action="store_true", help="say what the rows break and what must hold; play nothing")
+    command.add_argument("--json", type=_path, metavar="FILE", help="write the results to a file as well")
+    command.add_argument("--jobs", type=_jobs, default=_jobs_here(), help="cells played at once (%(default)s)")
+    command.set_defaults(run=_chaos)
 
 
 def _add_verify(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -307,6 +326,13 @@ def _run_seeds(options: argparse.Namespace) -> int:
     return WRONG
 
 
+def _chaos(options: argparse.Namespace) -> int:
+    # imported late, as for a run: the embedded cloud takes a second to load
+    from hearthwatch.chaos.command import run_chaos
+
+    return OK if run_chaos(options, Console(file=sys.stdout)) else WRONG
+
+
 def _portfolio(options: argparse.Namespace, bars: BarSet) -> Portfolio:
     if options.portfolio is None and options.bars is None:
         options.portfolio = SAMPLE / "portfolio.json"
@@ -385,6 +411,18 @@ def _count(text: str) -> int:
     if not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is not a count, expected a whole number of at least 0")
     return int(text)
+
+
+def _jobs(text: str) -> int:
+    jobs = _count(text)
+    if not 1 <= jobs <= 16:
+        raise argparse.ArgumentTypeError(f"{text!r} is out of range, expected 1 to 16 cells at once")
+    return jobs
+
+
+def _jobs_here() -> int:
+    """Give a cell to each core, up to four: more would only wait for one another."""
+    return min(os.cpu_count() or 1, 4)
 
 
 def _minutes(text: str) -> int:

@@ -7,6 +7,7 @@ one that is not set. What is missing or unusable is named, all of it at once, an
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -82,6 +83,27 @@ class AccountSettings(Settings):
             return tuple(dict.fromkeys(admit_symbol(text.upper(), self.asset_classes) for text in self.watchlist))
         except Stop as problem:
             raise SettingsError(f"{_variable('watchlist')}: {problem}") from problem
+
+
+class DataLossSettings(Settings):
+    """Whether a held symbol without any usable price is sold blind, and after how many seconds of it (PRC-02).
+
+    Off unless set: a stop resting at the broker still protects, and selling blind is worse than waiting for it.
+    """
+
+    close_on_data_loss: bool = False
+    data_loss_after: Annotated[int, Field(ge=30, lt=10_000)] = 300
+
+    @property
+    def close_blind_after(self) -> timedelta | None:
+        """Give the limit; None never sells blind."""
+        return timedelta(seconds=self.data_loss_after) if self.close_on_data_loss else None
+
+
+class StopSettings(Settings):
+    """Whether stops rest at the broker; without them the software stop, once a minute, is all (RSK-05)."""
+
+    broker_stops: bool = True
 
 
 class TableSettings(Settings):

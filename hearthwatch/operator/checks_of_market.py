@@ -11,6 +11,7 @@ from hearthwatch.operator.checks import Check, Seen, judged, ok, warning
 from shared.adapters.alpaca.account_facts import AccountFacts, account_facts
 from shared.bootstrap.cloud import Cloud
 from shared.domain.assets import Symbol
+from shared.domain.day_plan import exchange_date
 from shared.domain.money import plain
 from shared.domain.orders import HeldPosition
 from shared.domain.positions import Position
@@ -113,10 +114,11 @@ def quotes_now(cloud: Cloud) -> list[JudgedQuote]:
         primary=cloud.primary,
         backup=cloud.backup,
         actions=cloud.actions,
+        sources=cloud.sources,
         limits=FreshnessLimits(),
     )
     symbols = watched(cloud)
-    memory = judge.carried_over(symbols, cloud.prices.latest(), cloud.clock.now().date())
+    memory = judge.carried_over(symbols, cloud.prices.latest(), exchange_date(cloud.clock.now()))
     return list(judge(symbols, memory).values())
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from hearthwatch.operator.surroundings import Surroundings
 
 STACK: Final = "hearthwatch"
+RUN_FOLDER: Final = Path("build") / "run"
+"""Where a run on this machine keeps what it leaves behind, when nobody chose another folder."""
 
 Command = argparse.ArgumentParser
 Run = Callable[[argparse.Namespace, "Surroundings"], int]
@@ -27,6 +29,10 @@ def add_operator_commands(commands: Commands, given: Callable[[], Surroundings] 
     _add_mode(commands, given)
     _add_teardown(commands, given)
     _add_restore(commands, given)
+    _add_kill(commands, given)
+    _add_freeze(commands, given)
+    _add_flatten(commands, given)
+    _add_clear(commands, given)
 
 
 def _add_secrets(commands: Commands, given: Callable[[], Surroundings] | None) -> None:
@@ -123,9 +129,100 @@ def _add_restore(commands: Commands, given: Callable[[], Surroundings] | None) -
     command.add_argument("--from", dest="source", type=_path, required=True, metavar="FOLDER", help="the export")
 
 
+def _add_kill(commands: Commands, given: Callable[[], Surroundings] | None) -> None:
+    def load() -> Run:
+        from hearthwatch.operator.kill_switch import run_kill
+
+        return run_kill
+
+    command = _added(
+        commands,
+        "kill",
+        load,
+        given,
+        help="stop everything that buys, at once; protective exits go on",
+        description="Set the kill switch: no entry order leaves from then on, and open ones are canceled. Protective "
+        "exits and stops go on. It shows what is held and open, asks once, and stays set until it is cleared.",
+        runs_here=True,
+    )
+    command.add_argument("--why", default="", help="the reason, for the record and the alert")
+    command.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _add_freeze(commands: Commands, given: Callable[[], Surroundings] | None) -> None:
+    def load() -> Run:
+        from hearthwatch.operator.kill_switch import run_freeze
+
+        return run_freeze
+
+    command = _added(
+        commands,
+        "freeze",
+        load,
+        given,
+        help="stop everything, protective exits included, after a typed confirmation",
+        description="Let no order leave, protective exits included, and cancel open entry orders. Stops that already "
+        "rest at the broker are left alone. What is to be typed is shown; without a terminal it is read from standard "
+        "input. It stays so until it is cleared.",
+        runs_here=True,
+    )
+    _add_why(command)
+
+
+def _add_flatten(commands: Commands, given: Callable[[], Surroundings] | None) -> None:
+    def load() -> Run:
+        from hearthwatch.operator.kill_switch import run_flatten
+
+        return run_flatten
+
+    command = _added(
+        commands,
+        "flatten",
+        load,
+        given,
+        help="sell every position and stop everything that buys, after a typed confirmation",
+        description="Sell every position at market, whatever its price, and let nothing buy. What is to be typed is "
+        "shown below the list of positions; without a terminal it is read from standard input. While the market is "
+        "closed the sales wait for the open. Nothing is bought afterwards until it is cleared.",
+        runs_here=True,
+    )
+    _add_why(command)
+
+
+def _add_clear(commands: Commands, given: Callable[[], Surroundings] | None) -> None:
+    def load() -> Run:
+        from hearthwatch.operator.kill_switch import run_clear
+
+        return run_clear
+
+    command = _added(
+        commands,
+        "clear",
+        load,
+        given,
+        help="end a kill, freeze or flatten, after a typed confirmation",
+        description="Show who stopped what, when and why, and let trading go on once the word is typed. Exits that "
+        "waited leave first.",
+        runs_here=True,
+    )
+    _add_why(command)
+
+
+def _add_why(command: Command) -> None:
+    command.add_argument("--why", required=True, help="the reason, for the record and the alert")
+
+
 def _added(
-    commands: Commands, name: str, load: Callable[[], Run], given: Callable[[], Surroundings] | None, **words: str
+    commands: Commands,
+    name: str,
+    load: Callable[[], Run],
+    given: Callable[[], Surroundings] | None,
+    *,
+    runs_here: bool = False,
+    **words: str,
 ) -> Command:
+    """Add a command against a deployed stack; `runs_here` lets it go into a run on this machine as well."""
+
     def run(options: argparse.Namespace) -> int:
         # imported late: AWS's library takes half a second to load, and no other command needs it
         from hearthwatch.operator.surroundings import Surroundings
@@ -133,7 +230,13 @@ def _added(
         return load()(options, (given or Surroundings.here)())
 
     command: Command = commands.add_parser(name, **words)
-    command.add_argument("--stack", default=STACK, help="the deployed stack (%(default)s)")
+    target = command.add_mutually_exclusive_group()
+    target.add_argument("--stack", default=STACK, help="the deployed stack (%(default)s)")
+    if runs_here:
+        target.add_argument("--local", action="store_true", help="the run that goes on on this machine")
+        command.add_argument(
+            "--folder", type=_path, default=RUN_FOLDER, help="that run's folder, with --local (%(default)s)"
+        )
     command.set_defaults(run=run)
     return command
 

@@ -50,10 +50,27 @@ _VARIABLES: Final = {
     "HEARTHWATCH_WATCHLIST": "Watchlist",
     "HEARTHWATCH_ASSET_CLASSES": "AssetClasses",
     "HEARTHWATCH_PRICE_FEED": "PriceFeed",
+    "HEARTHWATCH_BROKER_STOPS": "BrokerStops",
+    "HEARTHWATCH_CLOSE_ON_DATA_LOSS": "CloseOnDataLoss",
+    "HEARTHWATCH_DATA_LOSS_AFTER": "DataLossAfter",
     "HEARTHWATCH_MAIL_FROM": "MailFrom",
     "HEARTHWATCH_MAIL_TO": "MailTo",
 }
 """What the template gives every function, each from a parameter or an output."""
+TO_STOP: Final = frozenset(
+    {
+        "Stage",
+        "LiveAccount",
+        "ParameterPrefix",
+        *TABLES,
+        "DoorbellQueue",
+        "CyclesQueue",
+        "AlertsQueue",
+        "AlertsDeadLetters",
+        "Watchlist",
+    }
+)
+"""What the kill switch needs of a stack, whatever version deployed it."""
 
 
 class NoSuchStack(OperatorError):
@@ -100,11 +117,17 @@ class DeployedStack:
     def environment(self) -> dict[str, str]:
         """Give the settings that the template gives every function."""
         known = {**self.parameters, **self.physical}
-        return {variable: known[name] for variable, name in _VARIABLES.items()}
+        return {variable: known[name] for variable, name in _VARIABLES.items() if name in known}
 
 
-def find_stack(aws: OperatorAws, name: str, *, half_deleted: bool = False) -> DeployedStack:
-    """Find a stack by name; raises OperatorError when it is not there, being changed, or not ours."""
+def find_stack(
+    aws: OperatorAws, name: str, *, half_deleted: bool = False, in_any_state: bool = False, of_any_version: bool = False
+) -> DeployedStack:
+    """Find a stack by name; raises OperatorError when it is not there, being changed, or not ours.
+
+    `in_any_state` takes one that is being changed, or failed to change: its functions may run all the same.
+    `of_any_version` takes one that an older version deployed, as long as it can be stopped.
+    """
     with asking(f"stack {name}"):
         try:
             found = aws.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
@@ -116,10 +139,11 @@ def find_stack(aws: OperatorAws, name: str, *, half_deleted: bool = False) -> De
                 ) from problem
             raise
     status = found["StackStatus"]
-    _require_usable(name, status, half_deleted=half_deleted)
+    if not in_any_state:
+        _require_usable(name, status, half_deleted=half_deleted)
     parameters = {each["ParameterKey"]: each.get("ParameterValue", "") for each in found.get("Parameters", [])}
     physical = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
-    _require_ours(name, parameters, physical)
+    _require_ours(name, parameters, physical, to_stop=of_any_version)
     return DeployedStack(
         name=name,
         id=found["StackId"],
@@ -141,9 +165,17 @@ def _require_usable(name: str, status: str, *, half_deleted: bool) -> None:
     )
 
 
-def _require_ours(name: str, parameters: Mapping[str, str], physical: Mapping[str, str]) -> None:
-    wanted = {*_VARIABLES.values(), "Schedules", FAILED_RUNS, "OperatorTopic", *SCHEDULES, *SCHEDULES.values(), *LOGS}
-    missing = sorted(wanted - parameters.keys() - physical.keys())
+def _require_ours(name: str, parameters: Mapping[str, str], physical: Mapping[str, str], *, to_stop: bool) -> None:
+    everything = {
+        *_VARIABLES.values(),
+        "Schedules",
+        FAILED_RUNS,
+        "OperatorTopic",
+        *SCHEDULES,
+        *SCHEDULES.values(),
+        *LOGS,
+    }
+    missing = sorted((TO_STOP if to_stop else everything) - parameters.keys() - physical.keys())
     if missing:
         raise OperatorError(
             f"stack {name} does not name {', '.join(missing)}: it is another's, or from an older version; deploy again"

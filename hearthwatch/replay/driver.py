@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from hearthwatch.replay.report import Outcome
 from shared.adapters.bar_files.bar_set import BarSet
-from shared.adapters.bar_files.ticks import cadence_of, phase_of, ticks_of
+from shared.adapters.bar_files.ticks import cadence_of, morning_of, phase_of, ticks_of
 from shared.adapters.memory.corporate_actions import DueActions, KnownActions
 from shared.adapters.memory.prices import BarFeed, MemoryPriceStore
 from shared.adapters.memory.volatility import BarVolatility
@@ -114,15 +114,20 @@ def replay(
     use_cases = UseCases(world.ports(), OFFLINE_ACCOUNT, rules_for(cadence))
     course = Replay(bars=bars, world=world, start_cash=cash, start_positions=held)
     ticks = list(ticks_of(bars.days, cadence, phase_of(bars.bars, cadence)))
+    mornings = {day.opens: morning_of(day) for day in bars.days[1:]}
     due_actions = DueActions(bars.actions, after=first_day)
     for number, at in enumerate(ticks, start=1):
-        world.clock.set(at)
-        for action in due_actions.take(at):
-            world.exchange.apply(action, at)
-        for bar in feed.advance(at):
-            world.exchange.on_bar(bar)
-        world.exchange.advance(at)
-        _tick(course, use_cases, Tick(scheduled=at))
+        for instant in (*mornings.get(at, ()), at):
+            world.clock.set(instant)
+            for action in due_actions.take(instant):
+                world.exchange.apply(action, instant)
+            for bar in feed.advance(instant):
+                world.exchange.on_bar(bar)
+            world.exchange.advance(instant)
+            if instant == at:
+                _tick(course, use_cases, Tick(scheduled=at))
+            else:
+                _before_the_open(course, use_cases)
         if progress is not None:
             progress(number, len(ticks))
     course.ticks = len(ticks)
@@ -156,6 +161,15 @@ def _record_start(
             for position in held
         ],
     )
+
+
+def _before_the_open(course: Replay, use_cases: UseCases) -> None:
+    """Take over what happened at the broker since the close, such as a split, and withdraw what must not rest."""
+    if use_cases.reconcile_orders.is_due():
+        use_cases.reconcile_orders()
+    use_cases.place_orders(EXECUTOR)
+    if len(course.world.alerts):
+        course.world.alerts.drain(use_cases.route_alerts)
 
 
 def _tick(course: Replay, use_cases: UseCases, tick: Tick) -> None:

@@ -61,7 +61,7 @@ def report_of(outcome: Outcome, wall_seconds: float) -> Report:
         "moves": [_move(move) for move in outcome.moves],
         "intents": [_intent(intent) for intent in outcome.intents],
         "orders": [_order(order) for order in exchange.orders()],
-        "alerts": [_alert(incident) for incident in outcome.incidents],
+        "alerts": sorted(map(_alert, outcome.incidents), key=lambda alert: (alert["at"], alert["kind"])),
         "trading_state": [{"at": iso(at), "reasons": sorted(reasons)} for at, reasons in outcome.states],
         "coverage": [
             {

@@ -21,7 +21,13 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hazards:
-    """How often each thing goes wrong, as probabilities; every seed has its own mixture, many of them zero."""
+    """How often each thing goes wrong, as probabilities; every seed has its own mixture, many of them zero.
+
+    `by_hand` is that of one act a minute at the broker's own desk; `action` that of a split or dividend in the run;
+    `thin` that of held symbols with hardly any volume; `older` that of an invocation of the version before, while
+    another is deployed; `lag` the longest time, in seconds, by which what the broker reads back to us is behind;
+    `bad_stops` that of some minutes in which the broker refuses stop orders or leaves them pending.
+    """
 
     refuse: float
     lose: float
@@ -35,12 +41,20 @@ class Hazards:
     slow: float
     kill: float
     by_hand: float
+    action: float
+    thin: float
+    older: float
+    lag: float
+    bad_stops: float
 
     @classmethod
-    def drawn(cls, random: Random) -> Hazards:
-        """Draw a mixture: each hazard is off in a third of the runs, so that faults show alone and together."""
+    def drawn(cls, random: Random, world: Random) -> Hazards:
+        """Draw a mixture: each hazard is off in a third of the runs, so that faults show alone and together.
 
-        def rate(highest: float) -> float:
+        Those of the ports come from `random`; what people, exchange and broker do, from `world`.
+        """
+
+        def rate(highest: float, random: Random = random) -> float:
             return 0.0 if random.random() < 1 / 3 else random.uniform(0, highest)
 
         return cls(
@@ -55,7 +69,12 @@ class Hazards:
             switch=random.choice((0.1, 0.5, 1.0)),
             slow=random.choice((0.01, 0.01, 0.10, 0.25)),
             kill=random.choice((0.0, 1.0)),
-            by_hand=random.choice((0.0, 0.0, 0.0, 1.0)),
+            by_hand=rate(0.3, world),
+            action=rate(1.0, world),
+            thin=rate(1.0, world),
+            older=rate(0.8, world),
+            lag=rate(4.0, world),
+            bad_stops=rate(0.6, world),
         )
 
 
@@ -72,6 +91,11 @@ CALM: Final = Hazards(
     slow=0,
     kill=0,
     by_hand=0,
+    action=0,
+    thin=0,
+    older=0,
+    lag=0,
+    bad_stops=0,
 )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 from shared.adapters.memory.prices import BarFeed
 from shared.domain.assets import Symbol
@@ -21,24 +21,50 @@ BOUGHT: Final = (Symbol("CALM"), Symbol("DUNE"), Symbol("EVEN"))
 THIN: Final = BOUGHT[-1]
 """A symbol with so little volume that orders in it rest for minutes."""
 SYMBOLS: Final = HELD + BOUGHT
+STRANGE: Final = Symbol("FERN")
+"""A symbol that nobody watches; it trades all the same."""
 OPENING_PRICE: Final = Decimal(100)
+STOP_LOSS: Final = Decimal("0.05")
+"""How far below their entry the stops of what is held at the start lie."""
 MINUTE: Final = timedelta(minutes=1)
+_NO_END: Final = datetime(2026, 1, 1, tzinfo=UTC)
+"""Stands for the end of a bar that is drawn but not shown, so that the chances stay the same."""
 _OLD_PRICE: Final = Decimal("0.85")
 """A stale or undated quote shows this share of the price: below the stops, yet no wild move."""
 
 
-def make_bars(random: Random, start: datetime, minutes: int) -> dict[Symbol, list[Bar]]:
-    """Draw one-minute bars from `start`; a held symbol may slide or gap through its stop, or print wildly once."""
-    return {symbol: _series(random, symbol, start, minutes) for symbol in SYMBOLS}
+class Step(NamedTuple):
+    """A split or dividend as the market sees it: from the bar of this number on, prices are divided and lowered."""
+
+    at: int
+    ratio: Decimal
+    cash: Decimal
 
 
-def _series(random: Random, symbol: Symbol, start: datetime, minutes: int) -> list[Bar]:
+def make_bars(
+    random: Random, ends: Sequence[datetime | None], steps: Mapping[Symbol, Step], *, thin: bool
+) -> dict[Symbol, list[Bar]]:
+    """Draw one-minute bars by their ends, none where the market rests.
+
+    A held symbol may slide or gap through its stop, or print wildly once; with `thin` it has hardly any volume.
+    """
+    symbols = (*SYMBOLS, STRANGE)
+    return {symbol: _series(random, symbol, ends, steps.get(symbol), thin=thin) for symbol in symbols}
+
+
+def _series(
+    random: Random, symbol: Symbol, ends: Sequence[datetime | None], step: Step | None, *, thin: bool
+) -> list[Bar]:
+    minutes = len(ends)
     falls_at = random.randrange(2, minutes) if symbol in HELD and random.random() < 0.7 else None
     wild_at = random.randrange(3, minutes) if symbol in HELD and random.random() < 0.3 else None
     depth = random.choice((0.07, 0.12, 0.30)) if falls_at is not None else 0.0
     gradual = random.random() < 0.5
+    volumes = (0, 5, 20) if symbol == THIN or (thin and symbol in HELD) else (20, 500, 5000)
     level, bars = float(OPENING_PRICE), []
-    for minute in range(minutes):
+    for minute, end in enumerate(ends):
+        if step is not None and minute == step.at:
+            level = level / float(step.ratio) - float(step.cash)
         drift = random.uniform(-0.0005, 0.0005)
         if falls_at is not None and minute >= falls_at:
             if gradual and minute < falls_at + 5:
@@ -46,16 +72,27 @@ def _series(random: Random, symbol: Symbol, start: datetime, minutes: int) -> li
             elif not gradual and minute == falls_at:
                 drift -= depth
         before, level = level, level * (1 + drift)
-        bars.append(_bar(random, symbol, start + minute * MINUTE, before, level, wild=minute == wild_at))
+        bar = _bar(random, symbol, end or _NO_END, before, level, volumes, wild=minute == wild_at)
+        if end is not None:
+            bars.append(bar)
     return bars
 
 
-def _bar(random: Random, symbol: Symbol, start: datetime, before: float, after: float, *, wild: bool) -> Bar:
+def _bar(
+    random: Random,
+    symbol: Symbol,
+    end: datetime,
+    before: float,
+    after: float,
+    volumes: Sequence[int],
+    *,
+    wild: bool,
+) -> Bar:
     opening, close = _price(before), _price(after * (0.6 if wild else 1))
     high = max(opening, close) + _price(random.uniform(0, 0.05))
     low = min(opening, close) - _price(random.uniform(0, 0.05))
-    volume = Decimal(random.choice((0, 5, 20) if symbol == THIN else (20, 500, 5000)))
-    return Bar(symbol, start, start + MINUTE, opening, high, low, close, volume)
+    volume = Decimal(random.choice(volumes))
+    return Bar(symbol, end - MINUTE, end, opening, high, low, close, volume)
 
 
 def _price(amount: float) -> Decimal:

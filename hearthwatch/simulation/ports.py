@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final
 
 from hearthwatch.simulation.chance import Chance, Fault
 from hearthwatch.simulation.scheduler import Scheduler
 from shared.bootstrap.wiring import GivenPorts
-from shared.domain.errors import OutcomeUnknown, Throttled, Unavailable
+from shared.domain.errors import BrokerRefusal, OutcomeUnknown, Throttled, Unavailable
 
 WRITES: Final = frozenset(
     {
@@ -24,11 +24,15 @@ UNTOUCHED: Final = frozenset(
     {"clock", "calendar", "watchlist", "metrics", "actions", "volatility", "sources", "credentials"}
 )
 """Ports that answer from the process itself: no yield, no fault."""
+NEVER_LEAVES: Final = frozenset({"broker.allowance"})
+"""Methods of other ports that answer from the process itself."""
 SLOWEST_SEND: Final = timedelta(seconds=12)
 """Connecting takes at most 2 s and reading 10 s: a request to the broker lands within this or never (fault 10)."""
 
 Caller = Callable[[str, tuple[Any, ...]], None]
 """Told when a port is called, and when the call arrives or is lost on its way: where, and the arguments."""
+Rejector = Callable[[str, tuple[Any, ...], BrokerRefusal], None]
+"""Told when the broker said no: where, the arguments, and what it said."""
 Watcher = Callable[[str, str, tuple[Any, ...], Any], None]
 """Told after a port call took effect: port, method, arguments, result."""
 
@@ -58,6 +62,7 @@ class Network:
         *,
         called: Caller,
         arrived: Caller,
+        refused: Rejector,
         watch: Watcher,
     ) -> None:
         self._scheduler = scheduler
@@ -67,8 +72,9 @@ class Network:
         self._slow = slow
         self._called = called
         self._arrived = arrived
+        self._refused = refused
         self._watch = watch
-        self.log: list[str] = []
+        self._noted: list[tuple[datetime, str, str, Fault]] = []
         self.calm = False
 
     def around(self, ports: GivenPorts) -> GivenPorts:
@@ -88,6 +94,8 @@ class Network:
         """Make one method yield and fail."""
         writes, broker = method in WRITES, port == "broker"
         where = f"{port}.{method}"
+        if where in NEVER_LEAVES:
+            return function
 
         def call(*args: Any, **kwargs: Any) -> Any:
             self._scheduler.bury()
@@ -107,7 +115,11 @@ class Network:
                 raise OutcomeUnknown(where) if where == "broker.submit" else Unavailable(where)
             if fault is Fault.SLOW_DOWN:
                 raise Throttled(where, timedelta(seconds=self._random.choice((1, 5, 30))))
-            result = function(*args, **kwargs)
+            try:
+                result = function(*args, **kwargs)
+            except BrokerRefusal as refusal:
+                self._refused(where, args, refusal)
+                raise
             self._watch(port, method, args, result)
             if fault is Fault.CRASH_AFTER:
                 self._scheduler.crash()
@@ -130,5 +142,14 @@ class Network:
         return min(latency, SLOWEST_SEND) if where.startswith("broker.") else latency
 
     def _note(self, where: str, fault: Fault) -> None:
-        mark = f"  <- {fault}" if fault is not Fault.NONE else ""
-        self.log.append(f"{self._scheduler.clock.now():%H:%M:%S.%f} {self._scheduler.current():<24} {where}{mark}")
+        self._noted.append((self._scheduler.clock.now(), self._scheduler.current(), where, fault))
+
+    @property
+    def log(self) -> list[str]:
+        """Write every call with its time, its invocation and its fault; almost no run is read, so none is written."""
+        return [_line(*noted) for noted in self._noted]
+
+
+def _line(at: datetime, invocation: str, where: str, fault: Fault) -> str:
+    mark = f"  <- {fault}" if fault is not Fault.NONE else ""
+    return f"{at:%H:%M:%S.%f} {invocation:<24} {where}{mark}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -10,31 +11,43 @@ from random import Random
 from typing import Any, Final
 
 from hearthwatch.simulation.chance import CALM, Chance, Fault, Hazards, Struck
+from hearthwatch.simulation.corporate import Plan, TimelyActions, draw_plan, yesterday
 from hearthwatch.simulation.invariants import Checks, Violation
+from hearthwatch.simulation.lagging import LaggingBroker, LaggingOutbox
 from hearthwatch.simulation.market import (
     BOUGHT,
     HELD,
     MINUTE,
     OPENING_PRICE,
+    STOP_LOSS,
+    STRANGE,
     SYMBOLS,
     SecondSource,
+    Step,
     UnreliableFeed,
     make_bars,
 )
+from hearthwatch.simulation.people import Person
 from hearthwatch.simulation.ports import Network
 from hearthwatch.simulation.scheduler import Crash, Scheduler
+from hearthwatch.simulation.versions import FORMS, Shelf, Version
 from shared.adapters.memory.prices import BarFeed
 from shared.bootstrap.offline import OFFLINE_ACCOUNT, OfflineWorld, offline_world
 from shared.bootstrap.wiring import Rules, UseCases
+from shared.contracts.stored import NewerSchema
 from shared.domain.alerts import Alert
-from shared.domain.errors import BrokerRefusal, OutcomeUnknown, Refused, TryAgain
-from shared.domain.intents import CycleId, IntentId, IntentState, OrderType, Reason, Side, TimeInForce
-from shared.domain.money import ONE
-from shared.domain.orders import PlaceOrder
+from shared.domain.assets import Symbol
+from shared.domain.bars import Bar
+from shared.domain.errors import OutcomeUnknown, Refused, TryAgain
+from shared.domain.gate import FractionalSupport
+from shared.domain.intents import CycleId, IntentId, IntentState, OrderType, Reason
+from shared.domain.orders import OrderStatus
 from shared.domain.positions import Position, lot_id
+from shared.domain.quotes import FreshnessLimits, Quote, judge_quote
+from shared.domain.reconciliation import BrokerFacts, quantities_of
 from shared.domain.session import TradingDay
 from shared.domain.times import Tick
-from shared.domain.trading_state import KillSwitch
+from shared.domain.trading_state import KillSwitch, SwitchMode
 from shared.ports.broker import ExchangeCalendar
 from shared.use_cases.prepare_entry import ProposeEntry
 
@@ -73,7 +86,8 @@ class Scenario:
 class Outcome:
     """How a run ended: the first violation if any, the faults that struck, the calls made, and what was decided.
 
-    `calls` were made in all, `calls_under_faults` of them before the calm.
+    `calls` were made in all, `calls_under_faults` of them before the calm; `seen` counts what people, broker, exchange
+    and versions did beside the faults.
     """
 
     scenario: Scenario
@@ -83,19 +97,24 @@ class Outcome:
     calls: int = 0
     calls_under_faults: int = 0
     decisions: list[str] = field(default_factory=list)
+    seen: Counter[str] = field(default_factory=Counter)
 
 
-class TwoDays(ExchangeCalendar):
-    """A calendar with the day of the run and the day after it."""
+class ThreeDays(ExchangeCalendar):
+    """A calendar with the day of the run and the two after it."""
 
     def __init__(self, day: TradingDay) -> None:
-        night = timedelta(days=1)
-        after = TradingDay(date=day.date + night, opens=day.opens + night, closes=day.closes + night)
-        self._days = (day, after)
+        self._days = (day, next_day(day), next_day(next_day(day)))
 
     def days(self, first: date, last: date) -> list[TradingDay]:
-        """Return those of the two sessions that lie in the range."""
+        """Return those of the three sessions that lie in the range."""
         return [day for day in self._days if first <= day.date <= last]
+
+
+def next_day(day: TradingDay) -> TradingDay:
+    """Give the session after, as if every day were one."""
+    night = timedelta(days=1)
+    return TradingDay(date=day.date + night, opens=day.opens + night, closes=day.closes + night)
 
 
 def run(scenario: Scenario) -> Outcome:
@@ -109,17 +128,25 @@ class _Run:
         self.random = _random("world", scenario.seed)
         self.deliveries = _random("deliveries", scenario.seed)
         self.echoes = _random("echoes", scenario.seed)
-        self.hazards = scenario.hazards or Hazards.drawn(self.random)
+        self.events = _random("events", scenario.seed)
+        drawn = Hazards.drawn(self.random, self.events)
+        self.hazards = scenario.hazards or drawn
         self.total = scenario.minutes + CALM_MINUTES
         self.day, self.start = _session(self.random, self.total)
-        self.faulty_until = self.start + scenario.minutes * MINUTE
-        self.feed = BarFeed(make_bars(self.random, self.start - MINUTE, self.total + 1), [self.day])
+        self.plan = draw_plan(self.events, self.day, next_day(self.day), chance=self.hazards.action)
+        if self.plan is not None and self.plan.overnight:
+            self.start = self.day.closes - scenario.minutes // 2 * MINUTE
+        leaps = self.events.random() < 0.5 or (self.plan is not None and self.plan.overnight)
+        self.minutes = _minutes(self.start, self.total, self.day, leaps=leaps)
+        self.faulty_until = self.minutes[scenario.minutes]
+        self.feed = BarFeed(self._bars(), [self.day, next_day(self.day)])
         self.primary = UnreliableFeed(self.feed, _random("quotes", scenario.seed), self.hazards.bad_quote)
         self.world = self._world()
         self.scheduler = Scheduler(self.world.clock)
         chances = _random("chance", scenario.seed)
         self.chance = Chance(chances, self.hazards, scenario.only, scenario.crash_at)
-        self.checks = Checks(self.world, self.feed, CASH)
+        self.person = Person(self.world.exchange, self.world.clock, _random("by hand", scenario.seed))
+        self.checks = Checks(self.world, CASH, self.person.deeds, self.plan, self.scheduler.current)
         self.network = Network(
             self.scheduler,
             self.chance,
@@ -128,21 +155,34 @@ class _Run:
             self.hazards.slow,
             called=self.checks.on_call,
             arrived=self.checks.on_arrival,
+            refused=self.checks.on_refusal,
             watch=self._watch,
         )
         self.kill_at = self._moment_of_kill()
         self.claims: set[tuple[IntentId, int]] = set()
         self.calls_under_faults = 0
-        self.use_cases = UseCases(self.network.around(self.world.ports()), OFFLINE_ACCOUNT, Rules())
+        self.applied = False
+        self.broker: LaggingBroker | None = None
+        self.outbox: LaggingOutbox | None = None
+        self.shelf: Shelf | None = None
+        self.switched: Counter[str] = Counter()
+        self.versions = _random("versions", scenario.seed)
+        self.deployed = self._deploy()
         self.invocations = 0
-        self.scheduler.after_each = self._pump
+        self.scheduler.after_each = self._after_each
+        if self.plan is not None and not self.plan.overnight:
+            self._since_yesterday(self.plan)
+        elif self.hazards.lag:
+            # the first pass of an account has no pass before to tell a late answer from a trade by hand
+            self._remember_facts(self.start - MINUTE)
 
     def play(self) -> Outcome:
         outcome = Outcome(scenario=self.scenario)
         try:
             for minute in range(self.total):
                 self._minute(minute)
-            self.checks.at_rest(entries_stopped=self.world.controls.kill_switch().engaged)
+            entries_stopped = self.world.controls.kill_switch().engaged
+            self.checks.at_rest(entries_stopped=entries_stopped, undisturbed=not self.chance.struck)
         except Violation as violation:
             outcome.violation = violation
         finally:
@@ -153,19 +193,41 @@ class _Run:
         outcome.calls = self.chance.calls
         outcome.calls_under_faults = self.calls_under_faults
         outcome.decisions = self.checks.decisions()
+        outcome.seen = self._seen()
         return outcome
+
+    def _seen(self) -> Counter[str]:
+        """Count what happened beside the faults of single calls."""
+        seen = self.person.deeds.done + self.switched
+        if self.shelf is not None:
+            seen += self.shelf.refused
+        if self.broker is not None and self.outbox is not None:
+            seen["read behind the truth"] += self.broker.behind
+            seen["index behind the table"] += self.outbox.behind
+        if self.plan is not None and self.applied:
+            seen[f"{self.plan.action.kind} known {self.plan.known}"] += 1
+            seen["over night" if self.plan.overnight else "since yesterday"] += 1
+        for order in self.world.exchange.orders():
+            kind = "stop" if order.order_type is OrderType.STOP else "order"
+            seen[f"{kind} {order.status}"] += 1
+            if order.filled_quantity and order.status in (OrderStatus.CANCELED, OrderStatus.EXPIRED):
+                seen[f"{kind} {order.status} after a part"] += 1
+        return seen
 
     def _minute(self, minute: int) -> None:
         """Move the market, plan this minute's invocations, and let time pass to the next minute."""
-        now = self.start + minute * MINUTE
+        now = self.minutes[minute]
         self.scheduler.run_until(now)
         if now >= self.faulty_until and self.chance.active:
             self._calm_down()
+        if self.plan is not None and self.plan.overnight and now.date() == self.plan.action.ex_date:
+            self._apply(self.plan)
         if minute < self.total - STILL_MINUTES:
             for bar in self.feed.advance(now):
                 self.world.exchange.on_bar(bar)
             self.checks.on_market()
         self.world.exchange.advance(now)
+        self._note()
         self._plan(Tick(scheduled=now), minute)
         self.scheduler.run_until(now + MINUTE - timedelta(microseconds=1))
         self.checks.every_minute()
@@ -176,20 +238,28 @@ class _Run:
         self.network.calm = True
         self.hazards = CALM
         self.primary.rate = 0.0
+        self.person.leave()
+        self.world.exchange.stops_taken_as = OrderStatus.NEW
+        if self.controls.kill_switch().freezes:
+            self._switch(SwitchMode.KILL)
+        if self.broker is not None:
+            self.broker.longest = timedelta(0)
+        if self.outbox is not None:
+            self.outbox.lags = False
 
     def _plan(self, tick: Tick, minute: int) -> None:
-        use_cases = self.use_cases
-        self._deliver("poll", tick, lambda: use_cases.poll_prices(tick), echo=self.scenario.echo or 0)
-        self._deliver("risk", tick, lambda: use_cases.check_risk(tick), echo=self.scenario.echo or 0)
-        self._deliver("reconcile", tick, use_cases.reconcile_orders)
-        self._deliver("sweep", tick, use_cases.route_alerts.sweep)
+        self._deliver("poll", tick, lambda: self.use_cases.poll_prices(tick), echo=self.scenario.echo or 0)
+        self._deliver("risk", tick, lambda: self.use_cases.check_risk(tick), echo=self.scenario.echo or 0)
+        self._deliver("reconcile", tick, lambda: self.use_cases.reconcile_orders())
+        self._deliver("sweep", tick, lambda: self.use_cases.route_alerts.sweep())
         self._deliver("place", tick, self._place)
         if self.chance.active and minute >= 2 and self.random.random() < 0.5:
             self._propose(tick)
         if self.hazards.kill and self.kill_at is None and minute == self.scenario.minutes // 2:
             self.scheduler.at(tick.scheduled + self._within(60), self._kill)
-        if self.hazards.by_hand and minute == self.scenario.minutes // 3:
-            self.scheduler.at(tick.scheduled + self._within(60), self._trade_by_hand)
+        self._misbehave()
+        if self.chance.active and self.events.random() < self.hazards.by_hand:
+            self.scheduler.at(tick.scheduled + timedelta(seconds=self.events.uniform(0, 60)), self._act_by_hand)
 
     def _deliver(self, name: str, tick: Tick, call: Callable[[], object], *, echo: float = 0) -> None:
         for delay in self._echoed(self._delays(), echo):
@@ -222,7 +292,7 @@ class _Run:
         """Run a use case as an entry point would: its own errors and a crash end the invocation, nothing else may."""
         try:
             call()
-        except (Crash, TryAgain, OutcomeUnknown, Refused):
+        except (Crash, TryAgain, OutcomeUnknown, Refused, NewerSchema):
             if failed is not None:
                 failed()
         except Violation as violation:
@@ -232,6 +302,40 @@ class _Run:
 
     def _place(self) -> object:
         return self.use_cases.place_orders(f"executor {self.invocations}")
+
+    @property
+    def use_cases(self) -> UseCases:
+        """Give the version of the program that the next invocation runs: the older one only until the calm."""
+        older = len(self.deployed) > 1 and self.versions.random() < self.hazards.older
+        return self.deployed[1 if older else 0]
+
+    def _deploy(self) -> list[UseCases]:
+        """Put the program over the world's ports: one version of it, or a newer and an older one."""
+        ports = self.world.ports()
+        if self.hazards.lag:
+            random, longest = _random("lag", self.scenario.seed), timedelta(seconds=self.hazards.lag)
+            self.checks.late_answers = True
+            self.broker = LaggingBroker(ports.broker, self.world.exchange, self.world.clock, random, longest)
+            self.outbox = LaggingOutbox(ports.outbox, random)
+            ports = replace(ports, broker=self.broker, outbox=self.outbox)
+        seen = [ports]
+        if self.hazards.older:
+            self.shelf = Shelf()
+            changed = self.versions.sample(FORMS, self.versions.randint(1, len(FORMS)))
+            seen = [Version(self.shelf, changed).over(ports), Version(self.shelf).over(ports)]
+        self.controls = seen[0].controls
+        support = FractionalSupport(stop=self.versions.random() < 0.5)
+        return [
+            UseCases(self.network.around(each), OFFLINE_ACCOUNT, Rules(), fractional=lambda: support) for each in seen
+        ]
+
+    def _after_each(self) -> None:
+        self._note()
+        self._pump()
+
+    def _note(self) -> None:
+        if self.broker is not None:
+            self.broker.note()
 
     def _pump(self) -> None:
         """Deliver what the queues hold: alerts to the router, rings to the executor."""
@@ -296,27 +400,79 @@ class _Run:
             self.hazards = replace(self.hazards, kill=0)
             self._kill()
 
-    def _trade_by_hand(self) -> None:
-        """Sell a share past the book, as a person does at the broker's own desk."""
-        request = PlaceOrder(
-            client_order_id="by-hand",
-            symbol=HELD[-1],
-            side=Side.SELL,
-            quantity=ONE,
-            order_type=OrderType.MARKET,
-            time_in_force=TimeInForce.DAY,
-        )
-        try:
-            self.world.exchange.submit(request, self.world.clock.now())
-        except BrokerRefusal:
-            return
-        self.checks.on_trade_by_hand(request)
+    def _misbehave(self) -> None:
+        """Let the broker treat new stop orders badly for a while, or well again (fault 12)."""
+        drawn, way = self.events.random(), self.events.choice((OrderStatus.REJECTED, OrderStatus.PENDING))
+        if self.chance.active and drawn < self.hazards.bad_stops / 4:
+            self.world.exchange.stops_taken_as = way
+            self.checks.on_bad_stops()
+            self.switched[f"stops taken as {way}"] += 1
+        elif drawn > 0.7:
+            self.world.exchange.stops_taken_as = OrderStatus.NEW
+
+    def _act_by_hand(self) -> None:
+        self.person.act()
+        self._note()
 
     def _kill(self) -> None:
-        self.world.controls.set_kill_switch(KillSwitch(engaged=True, by="simulation", why="at a random step"))
-        self.checks.on_kill()
+        mode = self.events.choice((SwitchMode.KILL, SwitchMode.KILL, SwitchMode.FREEZE, SwitchMode.FLATTEN))
+        self._switch(mode)
+
+    def _switch(self, mode: SwitchMode) -> None:
+        self.controls.set_kill_switch(KillSwitch(mode=mode, by="simulation", why="at a random step"))
+        self.checks.on_switch(mode)
+        self.switched[f"switch {mode}"] += 1
+
+    def _bars(self) -> dict[Symbol, list[Bar]]:
+        """Draw the market of the run; it rests outside the session, and an action lowers its prices."""
+        ends = [end if self._trades(end) else None for end in (*self.minutes, self.minutes[-1] + MINUTE)]
+        steps = {}
+        if self.plan is not None:
+            action = self.plan.action
+            ex = next((n for n, end in enumerate(self.minutes) if end.date() >= action.ex_date), len(ends))
+            steps[action.symbol] = Step(ex, action.ratio, action.cash_amount)
+        return make_bars(self.random, ends, steps, thin=self.events.random() < self.hazards.thin)
+
+    def _trades(self, end: datetime) -> bool:
+        return any(day.opens <= end <= day.closes for day in (self.day, next_day(self.day)))
+
+    def _since_yesterday(self, plan: Plan) -> None:
+        """Remember the evening before an action: its prices and what the broker said, all in the old shares."""
+        at = yesterday(self.day).closes - MINUTE
+        quotes = {
+            symbol: judge_quote(
+                symbol,
+                Quote(symbol, OPENING_PRICE, OPENING_PRICE, OPENING_PRICE, at, at, "bars"),
+                None,
+                None,
+                at,
+                FreshnessLimits(),
+            )
+            for symbol in SYMBOLS
+        }
+        self.world.prices.put_minute(Tick(scheduled=at), quotes)
+        self._remember_facts(at)
+        self._apply(plan)
+
+    def _remember_facts(self, at: datetime) -> None:
+        """Let a pass before the run have taken what the broker says now."""
+        account = self.world.exchange.account()
+        held = quantities_of(self.world.exchange.positions())
+        self.world.records.put(BrokerFacts(at=at, cash=account.cash, equity=account.equity, quantities=held))
+
+    def _apply(self, plan: Plan) -> None:
+        """Let the exchange carry holdings and orders over the action, as it does before the open."""
+        exchange = self.world.exchange
+        before, held = exchange.cash, any(p.symbol == plan.action.symbol for p in exchange.positions())
+        if not self.applied:
+            exchange.apply(plan.action, self.world.clock.now())
+            self.checks.on_action(exchange.cash - before, held=held)
+            self.applied = True
+        self._note()
 
     def _world(self) -> OfflineWorld:
+        ex_today = self.plan is not None and not self.plan.overnight
+        day = yesterday(self.day) if ex_today else self.day
         held = [
             Position(
                 symbol=symbol,
@@ -324,20 +480,22 @@ class _Run:
                 quantity=quantity,
                 average_entry_price=OPENING_PRICE,
                 opened_at=self.start,
-                adjusted_through=self.day.date,
-                stop_loss_pct=Decimal("0.05"),
+                adjusted_through=day.date,
+                stop_loss_pct=STOP_LOSS,
             )
             for symbol, quantity in zip(HELD, (Decimal("10.4"), Decimal("3")), strict=True)
         ]
-        return offline_world(
+        world = offline_world(
             start=self.start,
-            calendar=TwoDays(self.day),
+            calendar=ThreeDays(self.day),
             cash=CASH,
             positions=held,
             watched=SYMBOLS,
             primary=self.primary,
             backup=SecondSource(self.feed),
         )
+        world.exchange.list_symbol(STRANGE)
+        return replace(world, actions=TimelyActions(self.plan, world.clock))
 
 
 def _random(*parts: object) -> Random:
@@ -355,3 +513,11 @@ def _session(random: Random, minutes: int) -> tuple[TradingDay, datetime]:
     if place < 0.2:
         return day, closes - timedelta(minutes=minutes // 2)
     return day, opens + timedelta(minutes=random.randrange(30, 200))
+
+
+def _minutes(start: datetime, total: int, day: TradingDay, *, leaps: bool) -> list[datetime]:
+    """List the minutes of a run; one that goes on past the close may leap to just before the next open."""
+    plain = [start + n * MINUTE for n in range(total)]
+    today = [minute for minute in plain if minute <= day.closes + MINUTE or not leaps]
+    morning = next_day(day).opens - MINUTE
+    return today + [morning + n * MINUTE for n in range(total - len(today))]

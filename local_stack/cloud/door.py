@@ -13,7 +13,7 @@ import json
 import socket
 import struct
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -96,6 +96,10 @@ class Plan:
         )
 
 
+Disturbance = Callable[[str, Sequence[Ask]], Plan | None]
+"""Decides for each request of a function, given its name and what it asks for, what goes wrong; None is nothing."""
+
+
 class Door:
     """The application in front of moto's."""
 
@@ -107,6 +111,7 @@ class Door:
         self._callers: dict[str, Caller] = {}
         self._calls: dict[str, Counter[Ask]] = {}
         self._plans: list[Plan] = []
+        self._disturbances: list[Disturbance] = []
         self._lock = Lock()
         self._one_at_a_time = Lock()
         self._closing = Event()
@@ -136,10 +141,16 @@ class Door:
         with self._lock:
             self._plans.append(plan)
 
+    def disturb(self, disturbance: Disturbance) -> None:
+        """Ask this too, from now on, about every request that no plan is for; the first that answers decides."""
+        with self._lock:
+            self._disturbances.append(disturbance)
+
     def behave(self) -> None:
-        """Drop every plan."""
+        """Drop every plan and every disturbance."""
         with self._lock:
             self._plans.clear()
+            self._disturbances.clear()
 
     def close(self) -> None:
         """Let hanging requests go."""
@@ -190,7 +201,11 @@ class Door:
             plan = next((plan for plan in self._plans if plan.fits(caller.name, asks)), None)
             if plan is not None:
                 plan.times -= 1
-            return plan
+                return plan
+            if caller.name == OWNER:
+                return None
+            strikes = (disturbance(caller.name, asks) for disturbance in self._disturbances)
+            return next((strike for strike in strikes if strike is not None), None)
 
     def _judged(self, request: Request, asked: Asked, caller: Caller) -> Response:
         for ask in asked.asks:

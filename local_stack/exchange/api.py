@@ -25,12 +25,12 @@ from starlette.routing import Route
 
 from local_stack.exchange import replies
 from local_stack.exchange.market import DAY, NEW_YORK, Market, Tape, Timeframe
-from shared.adapters.memory.matching import NOT_FOUND_CODE, UNPROCESSABLE_CODE, Exchange, Listing
+from shared.adapters.memory.matching import NOT_FOUND_CODE, UNPROCESSABLE_CODE, Exchange
 from shared.domain.assets import Symbol
 from shared.domain.bars import Bar
 from shared.domain.errors import BrokerRefusal, Refusal
 from shared.domain.intents import OrderType, Side, TimeInForce
-from shared.domain.orders import Order, PlaceOrder
+from shared.domain.orders import Asset, Order, PlaceOrder
 from shared.ports.clock import Clock
 
 BAD_REQUEST_CODE: Final = 40010000
@@ -128,10 +128,10 @@ class ExchangeApi:
         return replies.calendar_reply(ahead[: len(listed) + 1])
 
     def _assets(self, _: Request) -> Any:
-        return [replies.asset_reply(listing) for listing in self._exchange.listings.values()]
+        return [replies.asset_reply(self._asset_of(symbol)) for symbol in self._exchange.listings]
 
     def _asset(self, request: Request) -> Any:
-        return replies.asset_reply(self._listing(request.path_params["name"]))
+        return replies.asset_reply(self._asset_of(self._named(request.path_params["name"])))
 
     def _orders(self, request: Request) -> Any:
         query = request.query_params
@@ -173,7 +173,7 @@ class ExchangeApi:
         return [replies.position_reply(position, self._tape(position.symbol)) for position in held]
 
     def _position(self, request: Request) -> Any:
-        symbol = self._listing(request.path_params["name"]).symbol
+        symbol = self._named(request.path_params["name"])
         for position in self._exchange.positions():
             if position.symbol == symbol:
                 return replies.position_reply(position, self._tape(symbol))
@@ -278,10 +278,16 @@ class ExchangeApi:
             raise _not_found(f"order not found for {name}")
         return replies.order_reply(order)
 
-    def _listing(self, name: str) -> Listing:
-        for listing in self._exchange.listings.values():
-            if name in (listing.symbol, replies.asset_id(listing.symbol)):
-                return listing
+    def _asset_of(self, symbol: Symbol) -> Asset:
+        asset = self._exchange.asset(symbol)
+        if asset is None:
+            raise _not_found(f"asset not found for {symbol}")
+        return asset
+
+    def _named(self, name: str) -> Symbol:
+        for symbol in self._exchange.listings:
+            if name in (symbol, replies.asset_id(symbol)):
+                return symbol
         raise _not_found(f"asset not found for {name}")
 
     def _tape(self, symbol: Symbol) -> Tape | None:

@@ -11,12 +11,11 @@ from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from local_stack.exchange.market import NEW_YORK, Tape
-from shared.adapters.memory.matching import Listing
 from shared.domain.bars import Bar
 from shared.domain.corporate_actions import ActionKind, CorporateAction
 from shared.domain.errors import BrokerRefusal, Refusal
 from shared.domain.money import ONE, ZERO, plain, round_fill_price
-from shared.domain.orders import Account, HeldPosition, Order, OrderStatus
+from shared.domain.orders import Account, Asset, HeldPosition, Order, OrderStatus
 from shared.domain.session import MarketClock, TradingDay
 from shared.domain.times import iso
 
@@ -38,6 +37,10 @@ def asset_id(symbol: str) -> str:
 def error_reply(code: int, message: str) -> Json:
     """Write an error body."""
     return {"code": code, "message": message}
+
+
+_STATUSES: Final = {OrderStatus.PENDING: "pending_new"}
+"""Statuses that Alpaca calls otherwise."""
 
 
 def status_of(refusal: BrokerRefusal) -> int:
@@ -73,10 +76,10 @@ def account_reply(account: Account, held: Decimal, created_at: datetime) -> Json
         "accrued_fees": "0",
         "multiplier": "1",
         "shorting_enabled": False,
-        "account_blocked": account.blocked,
-        "trading_blocked": account.blocked,
+        "account_blocked": "account_blocked" in account.blocks,
+        "trading_blocked": "trading_blocked" in account.blocks,
         "transfers_blocked": False,
-        "trade_suspended_by_user": False,
+        "trade_suspended_by_user": "trade_suspended_by_user" in account.blocks,
         "created_at": iso(created_at),
     }
 
@@ -113,7 +116,7 @@ def order_reply(order: Order) -> Json:
         "time_in_force": order.time_in_force.value,
         "limit_price": _text(order.limit_price),
         "stop_price": _text(order.stop_price),
-        "status": order.status.value,
+        "status": _STATUSES.get(order.status, order.status.value),
         "extended_hours": False,
         "legs": None,
         "trail_percent": None,
@@ -153,20 +156,20 @@ def position_reply(position: HeldPosition, tape: Tape | None) -> Json:
     }
 
 
-def asset_reply(listing: Listing) -> Json:
+def asset_reply(asset: Asset) -> Json:
     """Write an asset."""
     return {
-        "id": asset_id(listing.symbol),
+        "id": asset_id(asset.symbol),
         "class": "us_equity",
         "exchange": EXCHANGE,
-        "symbol": listing.symbol,
-        "name": f"{listing.symbol} Common Stock",
-        "status": "active",
-        "tradable": listing.tradable,
+        "symbol": asset.symbol,
+        "name": f"{asset.symbol} Common Stock",
+        "status": "active" if asset.active else "inactive",
+        "tradable": asset.tradable,
         "marginable": False,
         "shortable": False,
         "easy_to_borrow": False,
-        "fractionable": listing.fractionable,
+        "fractionable": asset.fractionable,
         "attributes": [],
     }
 

@@ -15,12 +15,13 @@ from local_stack.run.discord_sink import DiscordSink
 from local_stack.run.folder import RunFolder
 from local_stack.run.mail_outbox import MailOutbox
 from local_stack.run.page import MessagePage
+from local_stack.run.way_in import CLOCK_PATH
 from shared.domain.errors import Stop, Unavailable
 from shared.ports.clock import Clock
 
 
 class Desk:
-    """The sinks and their page on one port, and a second price source that knows no symbol."""
+    """The sinks, their page and the run's clock on one port, and a second price source that knows no symbol."""
 
     def __init__(self, clock: Clock, folder: RunFolder, note: str) -> None:
         """Lay the sinks out in a run's folder; `note` is what the page says of itself."""
@@ -28,7 +29,9 @@ class Desk:
         self.outbox = MailOutbox(folder.mail, lambda: ())
         page = MessagePage(clock.now, lambda: self.sink.messages, lambda: self.outbox.mails, note)
         unknown = Route("/v8/finance/chart/{symbol}", _unknown_symbol, methods=["GET"])
-        self._app = Starlette(routes=[*page.routes(), *self.sink.routes(), unknown])
+        time = Route(CLOCK_PATH, self._time, methods=["GET"])
+        self._clock = clock
+        self._app = Starlette(routes=[*page.routes(), *self.sink.routes(), unknown, time])
 
     @contextmanager
     def served(self, chosen: int | None, usual: int) -> Iterator[str]:
@@ -45,6 +48,9 @@ class Desk:
             yield url
         finally:
             server.stop()
+
+    async def _time(self, _: Request) -> Response:
+        return JSONResponse({"now": self._clock.now().isoformat()})
 
 
 async def _unknown_symbol(_: Request) -> Response:

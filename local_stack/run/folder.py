@@ -32,6 +32,11 @@ class RunFolder:
         """Hold what the functions logged."""
         return self.root / "functions.jsonl"
 
+    @property
+    def way_in(self) -> Path:
+        """Hold the addresses of the run that goes on, while it does."""
+        return self.root / "running.json"
+
     def clear(self) -> None:
         """Forget the messages and logs of an earlier run."""
         self.mail.mkdir(parents=True, exist_ok=True)

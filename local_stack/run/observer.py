@@ -6,7 +6,7 @@ alerts were delivered or one still waits, because reading them all is the deares
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -21,11 +21,13 @@ from local_stack.run.stored import StoredFacts
 from local_stack.run.wiring import LocalCloud, WiredCloud, use_case_of
 from shared.adapters.memory.matching import Exchange
 from shared.domain.alerts import DeliveryState, Incident
-from shared.domain.coverage import Coverage, Held, coverage
+from shared.domain.assets import Symbol
+from shared.domain.coverage import Coverage, PublishedCoverage
 from shared.domain.intents import Intent, IntentId
 from shared.domain.money import ZERO
 from shared.domain.orders import Account, Order
 from shared.domain.positions import Position
+from shared.domain.protection import under_broker_stops
 from shared.domain.session import trading_day_at
 from shared.domain.text import clean
 from shared.domain.times import Tick, iso
@@ -136,6 +138,8 @@ class _Book:
 
     positions: Sequence[Position]
     state: TradingState | None
+    coverage: PublishedCoverage | None
+    at_broker: Mapping[Symbol, Decimal]
     minute: Minute | None
 
 
@@ -177,7 +181,7 @@ class Observer:
             session=session_words(self.calendar, now),
             ticks=self.course.ticks,
             ticks_in_all=self.frame.ticks_in_all,
-            positions=[_position(position, book.minute) for position in held],
+            positions=[_position(p, book.minute, book.at_broker.get(p.symbol, ZERO)) for p in held],
             coverage=self.course.coverage[-1].coverage if self.course.coverage else None,
             state=book.state,
             cash=ZERO if account is None else account.cash,
@@ -192,7 +196,11 @@ class Observer:
     def _read_book(self) -> _Book:
         owner = self.wired.owner
         return _Book(
-            positions=owner.positions.all(), state=owner.controls.trading_state(), minute=owner.prices.latest()
+            positions=owner.positions.all(),
+            state=owner.controls.trading_state(),
+            coverage=owner.controls.coverage(),
+            at_broker=under_broker_stops(owner.ledgers.load(owner.account).open.values()),
+            minute=owner.prices.latest(),
         )
 
     def _note_state(self, at: datetime, book: _Book) -> None:
@@ -201,12 +209,9 @@ class Observer:
             known.append(ChangeOfState(at=at, reasons=state.reasons))
 
     def _note_coverage(self, at: datetime, book: _Book) -> None:
-        covered = coverage(
-            Held(position.quantity, ZERO, _price(position, book.minute) is not None) for position in book.positions
-        )
-        known = self.course.coverage
-        if not known or known[-1].coverage != covered:
-            known.append(ChangeOfCoverage(at=at, coverage=covered))
+        published, known = book.coverage, self.course.coverage
+        if published is not None and (not known or known[-1].coverage != published.coverage):
+            known.append(ChangeOfCoverage(at=at, coverage=published.coverage))
 
     def _schedules(self, now: datetime, next_at: datetime | None) -> list[ShownSchedule]:
         """Name the next firing of each function; nothing fires between two ticks."""
@@ -246,7 +251,7 @@ def _price(position: Position, minute: Minute | None) -> Decimal | None:
     return None if quote is None else quote.price
 
 
-def _position(position: Position, minute: Minute | None) -> ShownPosition:
+def _position(position: Position, minute: Minute | None, at_broker: Decimal) -> ShownPosition:
     stops = [stop for stop in (position.stop_price, position.trailing_stop_price) if stop is not None]
     return ShownPosition(
         symbol=position.symbol,
@@ -254,6 +259,7 @@ def _position(position: Position, minute: Minute | None) -> ShownPosition:
         entry=position.average_entry_price,
         last=_price(position, minute),
         stop=max(stops),
+        at_broker=at_broker,
     )
 
 
@@ -283,6 +289,7 @@ def _order(order: Order) -> ShownOrder:
         filled=order.filled_quantity,
         price=order.average_fill_price,
         state=order.status.value,
+        stop=order.stop_price,
     )
 
 
@@ -297,4 +304,5 @@ def _intent(intent: Intent) -> ShownOrder:
         filled=filled,
         price=intent.filled_value / filled if filled else None,
         state=intent.state.value,
+        stop=intent.stop_price,
     )

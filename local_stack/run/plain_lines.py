@@ -51,7 +51,7 @@ def _orders(before: Snapshot | None, after: Snapshot) -> Iterator[str]:
 
 def _order(order: ShownOrder) -> str:
     filled = "" if order.price is None else f", {plain(order.filled)} filled at {plain(order.price)}"
-    return f"order {order.side} {plain(order.quantity)} {order.symbol}: {order.state.replace('_', ' ').lower()}{filled}"
+    return f"order {order.wanted} {order.symbol}: {order.state.replace('_', ' ').lower()}{filled}"
 
 
 def _alerts(before: Snapshot | None, after: Snapshot) -> Iterator[str]:
@@ -77,9 +77,10 @@ def _summary(before: Snapshot | None, after: Snapshot) -> Iterator[str]:
     if before is not None and _half_hours(before.now) == _half_hours(after.now):
         return
     covered = after.coverage
-    shares = (
-        "" if covered is None else f", coverage {covered.software_pct:.0f} % software, {covered.none_pct:.0f} % none"
-    )
+    shares = ""
+    if covered is not None:
+        shares = f", coverage {covered.broker_pct:.0f} % broker, {covered.software_pct:.0f} % software"
+        shares += f", {covered.none_pct:.0f} % none"
     ticks = f"tick {after.ticks}" + ("" if after.ticks_in_all is None else f" of {after.ticks_in_all}")
     figures = f"{len(after.positions)} held, cash {dollars(after.cash)}, equity {dollars(after.equity)}{shares}"
     yield _stamped(after.now, f"{ticks}: {figures}")

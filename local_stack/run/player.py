@@ -8,22 +8,15 @@ because nothing is watched then.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime
 from itertools import chain
-from typing import Final
 
-from local_stack.exchange.market import NEW_YORK
 from local_stack.exchange.server import ExchangeSimulator
 from shared.adapters.bar_files.bar_set import BarSet
-from shared.adapters.bar_files.ticks import cadence_of, phase_of, ticks_of
+from shared.adapters.bar_files.ticks import cadence_of, morning_of, phase_of, ticks_of
 from shared.adapters.memory.corporate_actions import DueActions
 from shared.adapters.memory.prices import BarFeed
 from shared.domain.bars import Bar
-from shared.domain.session import TradingDay
-
-PREPARED_AT: Final = time(8, 30)
-"""When New York prepares its session (OPS-13)."""
-_MINUTE: Final = timedelta(minutes=1)
 
 
 def moments_of(bars: BarSet) -> Iterator[datetime]:
@@ -31,15 +24,8 @@ def moments_of(bars: BarSet) -> Iterator[datetime]:
     cadence = cadence_of(bars.interval)
     phase = phase_of(bars.bars, cadence)
     for day in bars.days:
-        prepared = preparation_of(day)
-        yield prepared - _MINUTE
-        yield prepared
+        yield from morning_of(day)
         yield from ticks_of([day], cadence, phase)
-
-
-def preparation_of(day: TradingDay) -> datetime:
-    """Give the instant at which a session is prepared."""
-    return datetime.combine(day.date, PREPARED_AT, NEW_YORK).astimezone(UTC)
 
 
 class MarketPlayer:

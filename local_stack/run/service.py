@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Event
 from typing import Final
 
-from local_stack.cloud.embedded import EmbeddedCloud
+from local_stack.cloud.embedded import REGION, STACK, EmbeddedCloud
 from local_stack.exchange.market import NEW_YORK
 from local_stack.exchange.server import ExchangeSimulator
 from local_stack.loopback import past_proxies
@@ -33,6 +33,7 @@ from local_stack.run.saved_run import RunRecord, SavedRun
 from local_stack.run.screen import Screen
 from local_stack.run.snapshot import Part, Snapshot
 from local_stack.run.stored import StoredFacts
+from local_stack.run.way_in import WayIn, open_to_others
 from local_stack.run.wiring import WiredCloud, read_template
 from shared.adapters.bar_files.bar_set import BarSet
 from shared.adapters.bar_files.ticks import cadence_of
@@ -229,11 +230,12 @@ def _assembled(
     simulator = None if exchange is None else started.enter_context(ExchangeSimulator(exchange, pace))
     cloud = started.enter_context(EmbeddedCloud(read_template(settings.symbols), pace))
     desk.outbox = MailOutbox(folder.mail, lambda: [as_email(message) for message in cloud.sent_mail()])
+    addresses = _addresses(settings, simulator, desk_url)
     wired = WiredCloud(
         cloud,
         told=telemetry(),
         cadence=MINUTE if market is None else cadence_of(market.bars.interval),
-        addresses=_addresses(settings, simulator, desk_url),
+        addresses=addresses,
     )
     started.callback(wired.close)
     wired.store_secrets(_secrets(settings, simulator, desk_url))
@@ -254,6 +256,8 @@ def _assembled(
         frame=_frame(settings, exchange, desk_url),
         course=Course() if plan.record is None else plan.record.course,
     )
+    way_in = WayIn(aws=cloud.url, page=desk_url, stack=STACK, region=REGION, stand_ins=dict(addresses))
+    started.enter_context(open_to_others(folder, way_in))
     return LocalRun(
         plan, pace=pace, wired=wired, observer=observer, outbox=desk.outbox, player=player, exchange=exchange
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from shared.domain.coverage import Coverage
-from shared.domain.money import ZERO
+from shared.domain.money import ZERO, as_price, plain
 from shared.domain.trading_state import TradingState
 
 
@@ -30,11 +30,20 @@ class ShownPosition:
     entry: Decimal
     last: Decimal | None
     stop: Decimal
+    at_broker: Decimal = ZERO
 
     @property
     def covered_by(self) -> str:
-        """Say what would sell it at its stop."""
-        return "nothing" if self.last is None else "software"
+        """Say what would sell it at its stop: the broker for what rests there, the software for the rest."""
+        rest = "nothing" if self.last is None else "software"
+        if not self.at_broker:
+            return rest
+        return "broker" if self.at_broker >= self.quantity else f"broker, {rest}"
+
+    @property
+    def is_bare(self) -> bool:
+        """Say whether some of it has no protection at all."""
+        return self.last is None and self.at_broker < self.quantity
 
     @property
     def distance_pct(self) -> Decimal | None:
@@ -70,6 +79,13 @@ class ShownOrder:
     filled: Decimal
     price: Decimal | None
     state: str
+    stop: Decimal | None = None
+
+    @property
+    def wanted(self) -> str:
+        """Say what was ordered, with the price that a stop rests at."""
+        resting = "" if self.stop is None else f" stop {as_price(self.stop)}"
+        return f"{self.side} {plain(self.quantity)}{resting}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -142,7 +142,7 @@ def _position(position: ShownPosition) -> list[RenderableType]:
         _price(position.stop),
         Text("-" if distance is None else f"{distance:.1f} %", style="bold yellow" if near else ""),
         Text("-" if gain is None else _gain(gain), style="" if gain is None else "green" if gain >= 0 else "red"),
-        Text(position.covered_by, style="bold red" if position.last is None else ""),
+        Text(position.covered_by, style="bold red" if position.is_bare else ""),
     ]
 
 
@@ -161,9 +161,10 @@ def _orders(orders: Sequence[ShownOrder], rows: int) -> Table:
     table = _table(["ordered", "symbol", "order", "filled", "price", "state"], numbers=frozenset({"filled", "price"}))
     for order in reversed(orders[-rows:]):
         price = "-" if order.price is None else _price(order.price)
-        wanted = f"{order.side} {plain(order.quantity)}"
         state = order.state.replace("_", " ").lower()
-        table.add_row(_clock(order.at), Text(order.symbol, style="bold"), wanted, plain(order.filled), price, state)
+        table.add_row(
+            _clock(order.at), Text(order.symbol, style="bold"), order.wanted, plain(order.filled), price, state
+        )
     if not orders:
         table.add_row("nothing", *[""] * 5)
     return table

@@ -46,6 +46,7 @@ from shared.domain.alerts import Channel
 from shared.domain.errors import ChannelDead, MissingSecret, TryAgain
 from shared.domain.gate import FractionalSupport
 from shared.domain.intents import AccountId
+from shared.domain.protection import ProtectionRules
 from shared.domain.stage import TradingMode, judge_mode, require_key_of, trades_live
 from shared.ports.alert_channels import AlertChannel, DeadLetters
 from shared.ports.archive import PriceArchive
@@ -72,12 +73,15 @@ from shared.ports.prices import PriceSource, PriceStore, VolatilityHistory, Vola
 from shared.settings import (
     AccountSettings,
     ArchiveSettings,
+    DataLossSettings,
     MailSettings,
     ParameterSettings,
     QueueSettings,
     SourceSettings,
+    StopSettings,
     TableSettings,
 )
+from shared.use_cases.check_risk import RiskRules
 
 if TYPE_CHECKING:
     from alpaca.data.historical.corporate_actions import CorporateActionsClient
@@ -117,7 +121,13 @@ class Cloud:
     def use_cases(self) -> UseCases:
         """Wire the use cases over these ports."""
         settings = self._account
-        rules = Rules(asset_classes=settings.asset_classes, prepares_days=True)
+        data_loss = DataLossSettings.read(self._environment)
+        rules = Rules(
+            asset_classes=settings.asset_classes,
+            risk=RiskRules(close_blind_after=data_loss.close_blind_after),
+            protection=ProtectionRules(at_broker=StopSettings.read(self._environment).broker_stops),
+            prepares_days=True,
+        )
         return UseCases(self, self.account, rules, fractional=self._fractional)
 
     def discreet(self, port: Port) -> Port:

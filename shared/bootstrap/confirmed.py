@@ -5,8 +5,10 @@ An ended confirmation must stop every entry and no exit, which is just what the 
 
 from __future__ import annotations
 
+from shared.domain.coverage import PublishedCoverage
+from shared.domain.losses import Losses
 from shared.domain.stage import Stage, entries_are_confirmed
-from shared.domain.trading_state import KillSwitch, TradingState
+from shared.domain.trading_state import KillSwitch, SwitchMode, TradingState
 from shared.ports.book import Controls
 from shared.ports.clock import Clock
 from shared.ports.confirmations import Confirmations
@@ -33,7 +35,7 @@ class ConfirmedControls:
         if entries_are_confirmed(self._stage, confirmation, self._account, self._clock.now()):
             return stored
         why = f"live trading in stage {self._stage.value} is not confirmed, or no longer: confirm it again"
-        return KillSwitch(engaged=True, by="hearthwatch", why=why)
+        return KillSwitch(mode=SwitchMode.KILL, by="hearthwatch", why=why)
 
     def set_kill_switch(self, switch: KillSwitch) -> None:
         """Write the stored switch; it cannot stand in for a confirmation."""
@@ -46,3 +48,19 @@ class ConfirmedControls:
     def publish_trading_state(self, state: TradingState) -> None:
         """Publish the trading state."""
         self._controls.publish_trading_state(state)
+
+    def losses(self) -> Losses | None:
+        """Return what the trading day and week began with."""
+        return self._controls.losses()
+
+    def put_losses(self, losses: Losses) -> Losses:
+        """Write losses if their version still stands."""
+        return self._controls.put_losses(losses)
+
+    def coverage(self) -> PublishedCoverage | None:
+        """Return the published coverage."""
+        return self._controls.coverage()
+
+    def publish_coverage(self, coverage: PublishedCoverage) -> None:
+        """Publish the coverage."""
+        self._controls.publish_coverage(coverage)

@@ -70,7 +70,7 @@ class OfflineWorld:
     exchange: Exchange
     primary: PriceSource
     backup: PriceSource
-    actions: KnownActions
+    actions: CorporateActions
     volatility: OfflineVolatility
     watchlist: MemoryWatchlist
     positions: MemoryPositions

@@ -17,6 +17,7 @@ from shared.domain.assets import DEFAULT_ASSET_CLASSES, AssetClass
 from shared.domain.gate import FractionalSupport, Limits
 from shared.domain.intents import AccountId
 from shared.domain.moves import MoveRule
+from shared.domain.protection import ProtectionRules
 from shared.domain.quotes import FreshnessLimits
 from shared.ports.alert_channels import AlertChannel, DeadLetters
 from shared.ports.archive import PriceArchive
@@ -43,12 +44,15 @@ from shared.use_cases.archive_prices import ArchivePrices
 from shared.use_cases.catch_up_session import CatchUpSession
 from shared.use_cases.check_risk import CheckRisk, RiskRules
 from shared.use_cases.confirm_live import ConfirmLive
+from shared.use_cases.judge_losses import JudgeLosses
 from shared.use_cases.judge_quotes import JudgeQuotes
 from shared.use_cases.judge_session_now import JudgeSessionNow
 from shared.use_cases.place_orders import ExecutorRules, PlaceOrders
 from shared.use_cases.poll_prices import PollPrices, PollRules
 from shared.use_cases.prepare_entry import PrepareEntry
 from shared.use_cases.prepare_session import PrepareRules, PrepareSession
+from shared.use_cases.protect_positions import ProtectPositions
+from shared.use_cases.publish_coverage import PublishCoverage
 from shared.use_cases.reconcile_orders import ReconcileOrders, ReconcileRules
 from shared.use_cases.record_fact import RecordFact
 from shared.use_cases.route_alerts import RouteAlerts
@@ -161,6 +165,7 @@ class Rules:
     freshness: FreshnessLimits = field(default_factory=FreshnessLimits)
     poll: PollRules = field(default_factory=PollRules)
     risk: RiskRules = field(default_factory=RiskRules)
+    protection: ProtectionRules = field(default_factory=ProtectionRules)
     limits: Limits = field(default_factory=Limits)
     executor: ExecutorRules = field(default_factory=ExecutorRules)
     reconcile: ReconcileRules = field(default_factory=ReconcileRules)
@@ -172,7 +177,10 @@ class Rules:
 
 
 def rules_for(cadence: timedelta) -> Rules:
-    """Stretch what follows the tick: staleness, the longest gap, and how long data or broker may go unheard."""
+    """Stretch what follows the tick: staleness, the longest gap, how long data or broker may go unheard, and plans.
+
+    A stop planned at the close of a daily bar goes at the next open, a long weekend later at most.
+    """
     minute = timedelta(minutes=1)
     if cadence <= minute:
         return Rules()
@@ -186,6 +194,7 @@ def rules_for(cadence: timedelta) -> Rules:
             longest_gap=max(timedelta(minutes=3), 2 * cadence),
         ),
         risk=RiskRules(stale_after=stale_after, unsure_after=max(timedelta(minutes=11), 2 * cadence + minute)),
+        executor=ExecutorRules(stop_good_for=max(timedelta(minutes=10), 5 * cadence)),
     )
 
 
@@ -247,8 +256,10 @@ class UseCases:
             controls=p.controls,
             alerts=p.alerts,
             doorbell=p.doorbell,
-            metrics=p.metrics,
             record=self._record,
+            protect=self._protect,
+            cover=self._cover,
+            losses=self._losses,
             rules=self._rules.risk,
         )
 
@@ -301,9 +312,12 @@ class UseCases:
             positions=p.positions,
             records=p.records,
             actions=p.actions,
+            sources=p.sources,
             alerts=p.alerts,
             doorbell=p.doorbell,
             record=self._record,
+            protect=self._protect,
+            cover=self._cover,
             rules=self._rules.reconcile,
             asset_classes=self._rules.asset_classes,
         )
@@ -358,7 +372,44 @@ class UseCases:
         """Set or clear the kill switch."""
         p = self._ports
         return SetKillSwitch(
-            clock=p.clock, controls=p.controls, alerts=p.alerts, doorbell=p.doorbell, record=self._record
+            account=self._account,
+            clock=p.clock,
+            controls=p.controls,
+            positions=p.positions,
+            alerts=p.alerts,
+            doorbell=p.doorbell,
+            record=self._record,
+        )
+
+    @cached_property
+    def _protect(self) -> ProtectPositions:
+        p = self._ports
+        return ProtectPositions(
+            account=self._account,
+            clock=p.clock,
+            calendar=p.calendar,
+            ledgers=p.ledgers,
+            positions=p.positions,
+            alerts=p.alerts,
+            doorbell=p.doorbell,
+            record=self._record,
+            fractional=self._fractional,
+            rules=self._rules.protection,
+        )
+
+    @cached_property
+    def _cover(self) -> PublishCoverage:
+        p = self._ports
+        return PublishCoverage(
+            account=self._account,
+            clock=p.clock,
+            ledgers=p.ledgers,
+            positions=p.positions,
+            records=p.records,
+            controls=p.controls,
+            alerts=p.alerts,
+            metrics=p.metrics,
+            longest_gap=self._rules.poll.longest_gap,
         )
 
     @cached_property
@@ -380,8 +431,18 @@ class UseCases:
     def _judge(self) -> JudgeQuotes:
         p = self._ports
         return JudgeQuotes(
-            clock=p.clock, primary=p.primary, backup=p.backup, actions=p.actions, limits=self._rules.freshness
+            clock=p.clock,
+            primary=p.primary,
+            backup=p.backup,
+            actions=p.actions,
+            sources=p.sources,
+            limits=self._rules.freshness,
         )
+
+    @cached_property
+    def _losses(self) -> JudgeLosses:
+        p = self._ports
+        return JudgeLosses(clock=p.clock, controls=p.controls, plans=p.plans, limits=self._rules.limits.losses)
 
     @cached_property
     def _session(self) -> JudgeSessionNow:
@@ -393,6 +454,7 @@ class UseCases:
         p = self._ports
         return WeighEntry(
             clock=p.clock,
+            broker=p.broker,
             controls=p.controls,
             prices=p.prices,
             positions=p.positions,

@@ -20,13 +20,15 @@ from typing import Any, Final, Generic, TypeVar
 from shared.contracts.forms import Form, Misfit, form_of
 from shared.domain.alerts import Incident
 from shared.domain.assets import Symbol
+from shared.domain.coverage import PublishedCoverage
 from shared.domain.errors import InvalidValue, Stop, Unavailable
 from shared.domain.intents import Intent
 from shared.domain.journal import Link
 from shared.domain.ledger import Ledger
+from shared.domain.losses import Losses
 from shared.domain.positions import Position
 from shared.domain.reconciliation import BrokerFacts
-from shared.domain.trading_state import KillSwitch, TradingState
+from shared.domain.trading_state import KillSwitch, SwitchMode, TradingState
 from shared.ports.prices import Minute
 
 T = TypeVar("T")
@@ -107,12 +109,56 @@ class StoredForm(Generic[T]):
         return is_dataclass(self._kind) and any(field.name == "version" for field in fields(self._kind))
 
 
-LEDGER: Final = StoredForm[Ledger]("ledger", Ledger)
-INTENT: Final = StoredForm[Intent]("intent", Intent)
-POSITION: Final = StoredForm[Position]("position", Position)
-BROKER_FACTS: Final = StoredForm[BrokerFacts]("broker_facts", BrokerFacts)
-KILL_SWITCH: Final = StoredForm[KillSwitch]("kill_switch", KillSwitch)
+def _switch_with_mode(plain: Any) -> Fields:
+    """Give the kill switch of schema 1 its mode: what was set stopped new exposure and let exits go."""
+    if not isinstance(plain, dict) or not isinstance(plain.get("engaged"), bool):
+        raise Misfit("engaged: expected true or false")
+    rest = {name: value for name, value in plain.items() if name != "engaged"}
+    return {"mode": SwitchMode.KILL if plain["engaged"] else SwitchMode.OFF, **rest, "at": None}
+
+
+def _position_with_actions(plain: Any) -> Fields:
+    """Give a position of schema 1 what it never noted: which actions of its newest date it holds; all that it knew."""
+    if not isinstance(plain, dict):
+        raise Misfit("a position")
+    return {**plain, "adjusted_for": None}
+
+
+def _intent_with_rest(plain: Any) -> Fields:
+    """Give an intent of schema 1, when no stop rested at the broker, the fields that only those need."""
+    return {**_object(plain), "confirmed": False, "withdrawn": ""}
+
+
+def _ledger_with_rests(plain: Any) -> Fields:
+    """Carry the intents of a ledger of schema 1 over; what was tried had not been marked as refused then."""
+    fields = _object(plain)
+    carried = {
+        part: {key: _intent_with_rest(intent) for key, intent in _object(fields.get(part)).items()}
+        for part in ("open", "finished")
+    }
+    tried = {key: {**_object(one), "refused": False} for key, one in _object(fields.get("generations")).items()}
+    return {**fields, **carried, "generations": tried, "entries_quiet_until": None}
+
+
+def _facts_with_history(plain: Any) -> Fields:
+    """Give broker facts of schema 1 what was not remembered then: transfers, how often quantities differed, doubts."""
+    return {**_object(plain), "transfers": [], "mismatches": 0, "doubted": {}}
+
+
+def _object(plain: Any) -> Fields:
+    if not isinstance(plain, dict):
+        raise Misfit("an object")
+    return plain
+
+
+LEDGER: Final = StoredForm[Ledger]("ledger", Ledger, schema=2, upgrade=_ledger_with_rests)
+INTENT: Final = StoredForm[Intent]("intent", Intent, schema=2, upgrade=_intent_with_rest)
+POSITION: Final = StoredForm[Position]("position", Position, schema=2, upgrade=_position_with_actions)
+BROKER_FACTS: Final = StoredForm[BrokerFacts]("broker_facts", BrokerFacts, schema=2, upgrade=_facts_with_history)
+KILL_SWITCH: Final = StoredForm[KillSwitch]("kill_switch", KillSwitch, schema=2, upgrade=_switch_with_mode)
 TRADING_STATE: Final = StoredForm[TradingState]("trading_state", TradingState)
+LOSSES: Final = StoredForm[Losses]("losses", Losses)
+COVERAGE: Final = StoredForm[PublishedCoverage]("coverage", PublishedCoverage)
 WATCHLIST: Final = StoredForm[tuple[Symbol, ...]]("watchlist", tuple[Symbol, ...])
 INCIDENT: Final = StoredForm[Incident]("incident", Incident)
 MINUTE: Final = StoredForm[Minute]("minute", Minute)

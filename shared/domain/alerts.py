@@ -27,11 +27,14 @@ class AlertKind(StrEnum):
     ORDER_UNKNOWN = "order_unknown"
     ORDER_ABANDONED = "order_abandoned"
     EXIT_BLOCKED = "exit_blocked"
+    STOP_NOT_RESTING = "stop_not_resting"
+    COVERAGE_LOST = "coverage_lost"
     LARGE_POSITION_CHANGE = "large_position_change"
     POSITION_MISMATCH = "position_mismatch"
     POSITION_UNWATCHED = "position_unwatched"
     FOREIGN_ORDER = "foreign_order"
     CASH_MISMATCH = "cash_mismatch"
+    SPLIT_SUSPECTED = "split_suspected"
     PRICE_MOVE = "price_move"
     PRICE_UNCONFIRMED = "price_unconfirmed"
     PRICE_DISPUTED = "price_disputed"
@@ -76,12 +79,14 @@ _AT_ONCE_TO_ALL: Final = frozenset(
         AlertKind.LARGE_POSITION_CHANGE,
         AlertKind.LIVE_TRADING,
         AlertKind.POSITION_MISMATCH,
+        AlertKind.SPLIT_SUSPECTED,
         AlertKind.TEST_MESSAGE,
     }
 )
 """Kinds that go everywhere whatever their severity."""
 _CRITICAL_TO_ALL: Final = frozenset(
     {
+        AlertKind.COVERAGE_LOST,
         AlertKind.EXIT_BLOCKED,
         AlertKind.ORDER_ABANDONED,
         AlertKind.ORDER_CLOSED_UNFILLED,

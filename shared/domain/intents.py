@@ -26,6 +26,8 @@ CycleId = NewType("CycleId", str)
 ID_PREFIX: Final = "hw-"
 """Every order of ours starts so at the broker; anything else there is a manual trade."""
 ID_LIMIT: Final = 48
+SOLD_ALREADY: Final = "nothing is held at the broker any more"
+"""The note of an exit that something else was faster than: a resting stop, or a person."""
 MAX_SENDS: Final = 2
 """An intent is sent at most twice in all, under one id (ORD-05)."""
 
@@ -65,6 +67,11 @@ class Reason(StrEnum):
     TAKE_PROFIT = "take_profit"
     DIP_BUY = "dip_buy"
     ENTRY = "entry"
+    BROKER_STOP = "broker_stop"
+    BROKER_STOP_DAY = "broker_stop_day"
+    UNPROTECTED = "unprotected"
+    FLATTEN = "flatten"
+    DATA_LOSS = "data_loss"
 
     @property
     def words(self) -> str:
@@ -73,6 +80,8 @@ class Reason(StrEnum):
 
 
 ENTRY_REASONS: Final = frozenset({Reason.DIP_BUY, Reason.ENTRY})
+RESTING_REASONS: Final = frozenset({Reason.BROKER_STOP, Reason.BROKER_STOP_DAY})
+"""Protective stops that rest at the broker: until canceled for whole shares, for the day for a fraction (RSK-05)."""
 
 
 class IntentState(StrEnum):
@@ -131,6 +140,11 @@ class Purpose:
         """Say whether the trade increases exposure."""
         return self.reason in ENTRY_REASONS
 
+    @property
+    def rests(self) -> bool:
+        """Say whether it is a protective stop that rests at the broker instead of trading now."""
+        return self.reason in RESTING_REASONS
+
 
 def intent_id(purpose: Purpose, generation: int) -> IntentId:
     """Derive the client order id from purpose and generation (ORD-04); at most 48 characters."""
@@ -162,8 +176,9 @@ class Intent:
 
     `worst_price` bounds what a share of an entry can cost and prices its exposure while it is open.
     `owner` is the executor run that sends it; `sends` counts attempts under this id; `recorded` says that the
-    journal holds the send and `told` that a person was; `filled_value` is the exact sum of price times quantity over
-    the fills.
+    journal holds the send and `told` that a person was; `confirmed` that the broker works the order and no longer only
+    looks at it. `withdrawn` says why a resting stop is to be canceled. `filled_value` is the exact sum of price times
+    quantity over the fills.
     """
 
     purpose: Purpose
@@ -183,6 +198,8 @@ class Intent:
     sent_at: datetime | None = None
     recorded: bool = False
     told: bool = False
+    confirmed: bool = False
+    withdrawn: str = ""
     broker_order_id: str = ""
     filled_quantity: Decimal = ZERO
     filled_value: Decimal = ZERO
@@ -223,9 +240,19 @@ class Intent:
         return self.purpose.is_entry
 
     @property
+    def rests(self) -> bool:
+        """Say whether it is a protective stop that rests at the broker."""
+        return self.purpose.rests
+
+    @property
     def is_open(self) -> bool:
         """Say whether the intent can still lead to a fill."""
         return self.state not in TERMINAL
+
+    @property
+    def remaining(self) -> Decimal:
+        """Give the shares that are not filled yet."""
+        return self.quantity - self.filled_quantity
 
     @property
     def committed(self) -> Decimal:
@@ -252,11 +279,13 @@ class Intent:
             "type": self.order_type,
             "time_in_force": self.time_in_force,
             "limit_price": self.limit_price,
+            "stop_price": self.stop_price,
             "state": self.state,
             "sends": self.sends,
             "filled_quantity": self.filled_quantity,
             "filled_value": self.filled_value,
             "broker_order_id": self.broker_order_id,
+            "withdrawn": self.withdrawn,
             "created_at": self.created_at,
             "note": self.note,
             "text": self.evidence.text,

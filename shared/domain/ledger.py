@@ -1,9 +1,9 @@
 """The order ledger: every open intent of the account in one value, changed by one conditional write.
 
-Holding all open intents together makes three promises provable with a single compare-and-set: one open intent per
-symbol and side, open entries inside the limits whoever adds them at the same moment, and generations that never
-go back. A closed intent waits among the finished until it was told, journaled and archived; after that the ledger
-keeps only how often its purpose was tried.
+Holding all open intents together makes three promises provable with a single compare-and-set: one open trade per
+symbol and side and one resting stop of each kind, open entries inside the limits whoever adds them at the same moment,
+and generations that never go back. A closed intent waits among the finished until it was told, journaled and archived;
+after that the ledger keeps only how often its purpose was tried.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from shared.domain.money import ZERO
 
 
 class Tried(NamedTuple):
-    """How often a purpose was tried to the end, and when last."""
+    """How often a purpose was tried to the end, when last, and whether the broker refused it then."""
 
     times: int
     at: datetime
+    refused: bool = False
 
 
 class SentEntry(NamedTuple):
@@ -51,8 +52,8 @@ class Ledger:
 
     `finished` intents are closed but not yet archived; `generations` counts finished tries per purpose key;
     `entries_sent` lists which entry orders left when, per symbol; `locked` symbols take no entries until then, because
-    they had too many (fault 46); `quiet_until` is when the broker will take requests again
-    after a 429; `version` is the stored version read.
+    they had too many (fault 46). After a 429 nothing leaves until `quiet_until`, and no entry until
+    `entries_quiet_until`, which is as long as the broker asked for; `version` is the stored version read.
     """
 
     account: AccountId
@@ -62,16 +63,30 @@ class Ledger:
     entries_sent: Mapping[Symbol, tuple[SentEntry, ...]] = field(default_factory=lambda: _NO_ENTRIES)
     locked: Mapping[Symbol, datetime] = field(default_factory=lambda: _NO_LOCKS)
     quiet_until: datetime | None = None
+    entries_quiet_until: datetime | None = None
     version: int = 0
 
     def open_for(self, symbol: Symbol, side: Side) -> Intent | None:
-        """Find the one open intent of a symbol and side."""
-        return next((i for i in self.open.values() if i.symbol == symbol and i.side is side), None)
+        """Find the one open trade of a symbol and side; a resting stop is none."""
+        return next((i for i in self.open.values() if i.symbol == symbol and i.side is side and not i.rests), None)
+
+    def trade_in(self, symbol: Symbol) -> Intent | None:
+        """Find an open trade of a symbol on either side, the exit before the entry."""
+        return self.open_for(symbol, Side.SELL) or self.open_for(symbol, Side.BUY)
+
+    def stops_of(self, symbol: Symbol) -> list[Intent]:
+        """List the open resting stops of a symbol: at most one of each kind."""
+        return [intent for intent in self.open.values() if intent.symbol == symbol and intent.rests]
+
+    def _in_slot(self, purpose: Purpose) -> Intent | None:
+        if not purpose.rests:
+            return self.open_for(purpose.symbol, purpose.side)
+        return next((i for i in self.stops_of(purpose.symbol) if i.purpose.reason is purpose.reason), None)
 
     def in_state(self, *states: IntentState) -> list[Intent]:
-        """List open intents in these states, exits before entries, oldest first (ORD-08)."""
+        """List open intents in these states: exits, then resting stops, then entries, oldest first (ORD-08)."""
         chosen = [intent for intent in self.open.values() if intent.state in states]
-        return sorted(chosen, key=lambda intent: (intent.is_entry, intent.created_at, intent.id))
+        return sorted(chosen, key=lambda intent: (intent.is_entry, intent.rests, intent.created_at, intent.id))
 
     def generation(self, purpose: Purpose) -> int:
         """Give the generation the next intent of this purpose carries."""
@@ -95,7 +110,7 @@ class Ledger:
 
     def with_prepared(self, intent: Intent) -> Ledger:
         """Add a new intent; raise InvalidValue when its slot is taken or its generation is not the next one."""
-        taken = self.open_for(intent.symbol, intent.side)
+        taken = self._in_slot(intent.purpose)
         if taken is not None:
             raise InvalidValue("intent", intent.id, f"no open {intent.side} intent in {intent.symbol}: {taken.id} is")
         if intent.generation != self.generation(intent.purpose):
@@ -113,7 +128,8 @@ class Ledger:
         if intent.is_open:
             return replace(self, open=MappingProxyType({**self.open, intent.id: intent}))
         rest = {key: value for key, value in self.open.items() if key != intent.id}
-        tried = Tried(intent.generation + 1, intent.closed_at or intent.created_at)
+        refused = intent.state is IntentState.REJECTED
+        tried = Tried(intent.generation + 1, intent.closed_at or intent.created_at, refused)
         counts = {**self.generations, intent.purpose.key: tried}
         return replace(
             self,
@@ -148,9 +164,9 @@ class Ledger:
         kept = {name: end for name, end in self.locked.items() if end > now}
         return replace(self, locked=MappingProxyType({**kept, symbol: until}))
 
-    def quieted(self, until: datetime | None) -> Ledger:
+    def quieted(self, until: datetime | None, entries_until: datetime | None = None) -> Ledger:
         """Hold back all sending until the broker takes requests again."""
-        return replace(self, quiet_until=until)
+        return replace(self, quiet_until=until, entries_quiet_until=entries_until or until)
 
     def pruned(self, live_origins: Iterable[str], now: datetime) -> Ledger:
         """Forget purposes that can never be tried again: their lot is gone and their last try is a week old."""

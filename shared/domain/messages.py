@@ -158,10 +158,23 @@ TEMPLATES: Final[Mapping[str, Template]] = MappingProxyType(
             "and if this repeats, sell by hand.",
             is_trade=True,
         ),
+        _K.STOP_NOT_RESTING: Template(
+            "Stop not resting at the broker",
+            "nothing at first: the software stop goes on and a new stop is tried; if an order of yours reserves the "
+            "shares, cancel it.",
+        ),
+        _K.COVERAGE_LOST: Template(
+            "Shares without protection",
+            "look at the position at the broker now and place a stop there yourself if you can.",
+        ),
         _K.LARGE_POSITION_CHANGE: Template("Position changed a lot", "check that it was meant."),
         _K.POSITION_MISMATCH: Template(
             "The broker holds another quantity than expected",
             "check whether you traded by hand; the broker's figure is taken.",
+        ),
+        _K.SPLIT_SUSPECTED: Template(
+            "A split that nobody announced",
+            "look it up; the stop was carried over it, and the symbol takes no entries until a clean pass.",
         ),
         _K.POSITION_UNWATCHED: Template("Position that cannot be protected", "protect it yourself."),
         _K.FOREIGN_ORDER: Template("An order that is not ours", "nothing if it is yours."),

@@ -11,14 +11,22 @@ ZERO: Final = Decimal(0)
 ONE: Final = Decimal(1)
 CENT: Final = Decimal("0.01")
 PRICE_TICK: Final = Decimal("0.0001")
-"""Fills are reported to four decimals: price improvement happens below the cent."""
+"""Fills are reported to four decimals: price improvement happens below the cent, and below $1 so are order prices."""
 QUANTITY_STEP: Final = Decimal("0.000000001")
 """Fractional shares carry nine decimals at the broker."""
 
 
 def round_to_cent(amount: Decimal) -> Decimal:
-    """Round half up to a cent, the rounding of every stop level (RSK-01)."""
+    """Round half up to a cent."""
     return amount.quantize(CENT, rounding=ROUND_HALF_UP)
+
+
+def round_level(price: Decimal) -> Decimal:
+    """Round a stop or target half up to a cent (RSK-01), and below $1 to the four decimals that the exchange takes.
+
+    To the cent, the stop of a share bought at half a cent would be zero, and never reached.
+    """
+    return price.quantize(CENT if price >= ONE else PRICE_TICK, rounding=ROUND_HALF_UP)
 
 
 def round_up_to_cent(amount: Decimal) -> Decimal:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from shared.domain.assets import Symbol
 from shared.domain.intents import TERMINAL, Intent, IntentState, OrderType, Side, TimeInForce
@@ -14,8 +14,12 @@ from shared.domain.money import ZERO
 
 
 class OrderStatus(StrEnum):
-    """The broker's order states, reduced to those that differ for us."""
+    """The broker's order states, reduced to those that differ for us.
 
+    PENDING is taken but not worked yet; a stop that stays so protects nothing (fault 12).
+    """
+
+    PENDING = "pending"
     NEW = "new"
     PARTIALLY_FILLED = "partially_filled"
     FILLED = "filled"
@@ -24,9 +28,10 @@ class OrderStatus(StrEnum):
     REJECTED = "rejected"
 
 
-LIVE_STATUSES: Final = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
+LIVE_STATUSES: Final = frozenset({OrderStatus.PENDING, OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 
 INTENT_STATE: Final[dict[OrderStatus, IntentState]] = {
+    OrderStatus.PENDING: IntentState.ACKED,
     OrderStatus.NEW: IntentState.ACKED,
     OrderStatus.PARTIALLY_FILLED: IntentState.PARTIALLY_FILLED,
     OrderStatus.FILLED: IntentState.FILLED,
@@ -93,13 +98,41 @@ class HeldPosition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """The broker's account figures in dollars."""
+    """The broker's account figures in dollars, and what it forbids (RSK-10).
+
+    `blocks` names everything that keeps the account from trading. `day_trades` counts those of the last five trading
+    days; None where the broker reports neither them nor the flag any more.
+    """
 
     id: str
     cash: Decimal
     equity: Decimal
     buying_power: Decimal
-    blocked: bool = False
+    blocks: tuple[str, ...] = ()
+    day_trades: int | None = None
+    pattern_day_trader: bool | None = None
+
+    @property
+    def blocked(self) -> bool:
+        """Say whether anything keeps the account from trading."""
+        return bool(self.blocks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """What the broker allows in a symbol now; one that is halted is not tradable."""
+
+    symbol: Symbol
+    active: bool
+    tradable: bool
+    fractionable: bool
+
+
+class RequestAllowance(NamedTuple):
+    """How many requests the broker still takes before its rate window ends."""
+
+    remaining: int
+    resets_at: datetime
 
 
 def request_for(intent: Intent) -> PlaceOrder:
@@ -121,11 +154,16 @@ def adopt(intent: Intent, order: Order, now: datetime) -> Intent:
     if not intent.is_open or order.filled_quantity < intent.filled_quantity:
         return intent
     state = INTENT_STATE[order.status]
+    confirmed = intent.confirmed or order.status is not OrderStatus.PENDING
+    known = (intent.state, intent.filled_quantity, intent.broker_order_id, intent.confirmed)
+    if known == (state, order.filled_quantity, order.id, confirmed):
+        return intent
     if intent.state is IntentState.PARTIALLY_FILLED and state is IntentState.ACKED:
         state = IntentState.PARTIALLY_FILLED
     return intent.moved_to(
         state,
         broker_order_id=order.id,
+        confirmed=confirmed,
         filled_quantity=order.filled_quantity,
         filled_value=order.filled_value,
         filled_at=order.filled_at or intent.filled_at,

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, NewType
 
 from shared.domain.assets import Symbol
-from shared.domain.corporate_actions import Adjustment
+from shared.domain.corporate_actions import Adjustment, CorporateAction, is_split, joined
 from shared.domain.money import (
     ONE,
     ZERO,
     require_fraction,
     require_not_negative,
     require_positive,
-    round_to_cent,
+    round_level,
+    round_quantity_down,
 )
 from shared.domain.times import iso, require_utc
 
@@ -37,8 +39,10 @@ def lot_id(symbol: Symbol, opened_at: datetime) -> LotId:
 class Position:
     """Shares held in one symbol, with entry and protection; prices in dollars a share, percentages as fractions.
 
-    `stop_price` follows from entry and distance, rounded half up to a cent. `high_since_entry` is the highest good
-    price since entry and drives the trailing stop. `adjusted_through` is the last ex-date already applied.
+    `stop_price` follows from entry and distance, rounded half up to a cent, below $1 to a hundredth of one.
+    `high_since_entry` is the highest good price since entry and drives the trailing stop. `adjusted_through` is the
+    last ex-date already applied; `adjusted_for` names the actions of that date that are in the figures, and None says
+    that all are, whatever becomes known of that date later: the figures were taken from the broker on it.
     """
 
     symbol: Symbol
@@ -52,6 +56,7 @@ class Position:
     take_profit_pct: Decimal | None = None
     high_since_entry: Decimal | None = None
     strategy: Strategy = WATCH
+    adjusted_for: frozenset[str] | None = None
     version: int = 0
     stop_price: Decimal = field(init=False)
 
@@ -64,22 +69,27 @@ class Position:
             require_fraction("trailing_stop_pct", self.trailing_stop_pct)
         if self.take_profit_pct is not None:
             require_positive("take_profit_pct", self.take_profit_pct)
-        stop = round_to_cent(self.average_entry_price * (ONE - self.stop_loss_pct))
+        stop = round_level(self.average_entry_price * (ONE - self.stop_loss_pct))
         object.__setattr__(self, "stop_price", require_not_negative("stop_price", stop))
 
     @property
     def trailing_stop_price(self) -> Decimal | None:
-        """Give the trailing stop, rounded half up to a cent; None while off or before the first good price."""
+        """Give the trailing stop, rounded as the stop; None while off or before the first good price."""
         if self.trailing_stop_pct is None or self.high_since_entry is None:
             return None
-        return round_to_cent(self.high_since_entry * (ONE - self.trailing_stop_pct))
+        return round_level(self.high_since_entry * (ONE - self.trailing_stop_pct))
 
     @property
     def take_profit_price(self) -> Decimal | None:
-        """Give the take-profit level, rounded half up to a cent; None while off."""
+        """Give the take-profit level, rounded as the stop; None while off."""
         if self.take_profit_pct is None:
             return None
-        return round_to_cent(self.average_entry_price * (ONE + self.take_profit_pct))
+        return round_level(self.average_entry_price * (ONE + self.take_profit_pct))
+
+    @property
+    def stood_at(self) -> Decimal:
+        """Give the highest price that is known of the position: its high, before the first good price its entry."""
+        return self.high_since_entry or self.average_entry_price
 
     def seen_at(self, price: Decimal) -> Position:
         """Raise the high since entry to a good price; never lower it, so a trailing stop never moves down."""
@@ -90,14 +100,42 @@ class Position:
             return self
         return replace(self, high_since_entry=max(price, self.average_entry_price))
 
+    def unapplied(self, known: Iterable[CorporateAction], today: date) -> Sequence[CorporateAction]:
+        """Choose the actions that went ex up to `today`, the exchange's date, and are not in the figures yet."""
+        return [a for a in known if a.symbol == self.symbol and a.ex_date <= today and not self._has(a)]
+
+    def _has(self, action: CorporateAction) -> bool:
+        if action.ex_date == self.adjusted_through:
+            return self.adjusted_for is None or action.key in self.adjusted_for
+        return action.ex_date < self.adjusted_through
+
+    def was_split_on(self, day: date) -> bool:
+        """Say whether a split that went ex on a day is in the figures."""
+        return self.adjusted_through == day and any(is_split(key) for key in self.adjusted_for or ())
+
+    def caught_up(self, known: Iterable[CorporateAction], today: date) -> Position:
+        """Carry the position over every known action up to `today` that is not in its figures, each once."""
+        due = self.unapplied(known, today)
+        if self.adjusted_through > today or (self.adjusted_through == today and not due):
+            return self
+        of_today = frozenset(action.key for action in due if action.ex_date == today)
+        if self.adjusted_through == today and self.adjusted_for is not None:
+            of_today |= self.adjusted_for
+        return replace(self.adjusted(joined(due), today), adjusted_for=of_today)
+
     def adjusted(self, adjustment: Adjustment, through: date) -> Position:
-        """Carry quantity, entry, stop and high over corporate actions up to and including `through`."""
+        """Carry quantity, entry, stop and high over corporate actions up to and including `through`: all of them.
+
+        The quantity keeps the broker's nine decimals, cut, so that nothing is ever sold that is not there.
+        """
         entry = adjustment.price(self.average_entry_price)
         high = None if self.high_since_entry is None else adjustment.price(self.high_since_entry)
+        shares = adjustment.quantity(self.quantity)
         return replace(
             self,
-            quantity=adjustment.quantity(self.quantity),
+            quantity=shares if adjustment.ratio == ONE else round_quantity_down(shares) or shares,
             average_entry_price=entry if entry > ZERO else self.average_entry_price,
             high_since_entry=high if high is None or high > ZERO else None,
             adjusted_through=through,
+            adjusted_for=None,
         )

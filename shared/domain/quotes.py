@@ -17,13 +17,17 @@ from functools import partial
 from typing import Final, NamedTuple, cast
 
 from shared.domain.assets import Symbol
+from shared.domain.corporate_actions import NO_ADJUSTMENT, Adjustment
 from shared.domain.errors import InvalidValue
-from shared.domain.money import ONE, ZERO, require_fraction, usable_price
+from shared.domain.money import ZERO, require_fraction, usable_price
 
 WILD_MOVE: Final = Decimal("0.20")
 """A jump beyond this since the last good price needs confirmation; up to it, one print is enough (RSK-01)."""
 CLOCK_TOLERANCE: Final = timedelta(seconds=5)
 """A provider's clock may run this far ahead of ours before its quote counts as dated in the future."""
+LOWEST_PRICE: Final = Decimal("0.000001")
+HIGHEST_PRICE: Final = Decimal(10_000_000)
+"""No share is priced outside of these, in dollars; a number that is comes of a broken reply."""
 
 
 class Doubt(StrEnum):
@@ -40,6 +44,26 @@ class Doubt(StrEnum):
     UNCONFIRMED = "unconfirmed"
     DISPUTED = "disputed"
     BACKUP_PRICE = "backup_price"
+
+
+_WORDS: Final = {
+    Doubt.MISSING: "bid, ask or last price is not there",
+    Doubt.NOT_A_NUMBER: "a price is no number, or one that no share has",
+    Doubt.NOT_POSITIVE: "a price is zero or less",
+    Doubt.CROSSED: "the bid is above the ask",
+    Doubt.WIDE_SPREAD: "bid and ask are too far apart",
+    Doubt.STALE: "too old",
+    Doubt.FROM_THE_FUTURE: "dated ahead of our clock",
+    Doubt.UNDATED: "without a time",
+    Doubt.UNCONFIRMED: "a jump that nothing confirms yet",
+    Doubt.DISPUTED: "the second source says otherwise",
+    Doubt.BACKUP_PRICE: "the second source's, the first has none to use",
+}
+
+
+def in_words(doubts: Iterable[str]) -> str:
+    """Name doubts and say what each means, for a person; one that another version knows is named alone."""
+    return ", ".join(f"{doubt} ({_WORDS[Doubt(doubt)]})" if doubt in _WORDS else doubt for doubt in sorted(doubts))
 
 
 class Quote(NamedTuple):
@@ -61,7 +85,8 @@ class JudgedQuote(NamedTuple):
     """What a tick knows about a symbol: the price to act on, the doubts, and the memory the next tick needs.
 
     `price` is the price an exit may act on, None when BLIND; `at` is its time at the provider; `bid` and `ask`
-    come with an undoubted quote only. `last_good` is the newest price that passed the contract, across sessions;
+    come with an undoubted quote only. `last_good` is the newest price that passed the contract, across sessions, and
+    `last_good_at` its time, or that of its last step over a corporate action: it counts in the shares of that day;
     `suspect` is a jump that waits for confirmation, or was confirmed by doubtful quotes only; while it waits, `at` is
     its time. `blind_since` is when the symbol went blind.
     """
@@ -132,8 +157,8 @@ def judge_sound(
         return None
     at = quoted_at if traded_at is None or quoted_at > traded_at else traded_at
     if (
-        last > ZERO
-        and ZERO < bid <= ask
+        LOWEST_PRICE <= last <= HIGHEST_PRICE
+        and LOWEST_PRICE <= bid <= ask <= HIGHEST_PRICE
         and ask - bid <= limits.widest_spread * bid
         and now - limits.stale_after <= at <= now + CLOCK_TOLERANCE
         and (previous is None or not is_wild(last, previous.last_good, limits))
@@ -156,6 +181,8 @@ def _each_doubt(quote: Quote, now: datetime, limits: FreshnessLimits) -> list[Do
         doubts.append(Doubt.NOT_A_NUMBER)
     elif any(price <= ZERO for price in prices):
         doubts.append(Doubt.NOT_POSITIVE)
+    elif not all(can_be_a_price(price) for price in prices):
+        doubts.append(Doubt.NOT_A_NUMBER)
     elif quote.bid is not None and quote.ask is not None:
         if quote.bid > quote.ask:
             doubts.append(Doubt.CROSSED)
@@ -180,9 +207,14 @@ def _newest(quote: Quote) -> datetime | None:
 
 def _last_is_usable(quote: Quote | None, doubts: frozenset[Doubt]) -> bool:
     """Say whether the last trade alone may decide an exit: a real price, freshly dated."""
-    if quote is None or quote.last is None or not quote.last.is_finite() or quote.last <= ZERO:
+    if quote is None or quote.last is None or not can_be_a_price(quote.last):
         return False
     return not doubts & {Doubt.STALE, Doubt.FROM_THE_FUTURE, Doubt.UNDATED}
+
+
+def can_be_a_price(number: Decimal) -> bool:
+    """Say whether some share could cost this many dollars: NaN, infinities, zero and absurd numbers are no prices."""
+    return number.is_finite() and LOWEST_PRICE <= number <= HIGHEST_PRICE
 
 
 def is_wild(price: Decimal, last_good: Decimal | None, limits: FreshnessLimits) -> bool:
@@ -318,20 +350,21 @@ def _blind(symbol: Symbol, doubts: frozenset[Doubt], previous: JudgedQuote | Non
     )  # fmt: skip
 
 
-def rebase(judged: JudgedQuote, factor: Decimal, cash: Decimal = ZERO) -> JudgedQuote:
-    """Carry the price memory over a corporate action: divide by the split factor, take off the cash amount.
+def rebase(judged: JudgedQuote, step: Adjustment, at: datetime) -> JudgedQuote:
+    """Carry the price memory over corporate actions at an instant: divide by the ratio, take off the cash.
 
     A memory that would fall to zero or below is dropped.
     """
-    if factor == ONE and cash == ZERO:
+    if step == NO_ADJUSTMENT:
         return judged
     last_good = judged.last_good
     suspect = judged.suspect
     if last_good is not None:
-        last_good = last_good / factor - cash
+        last_good = step.price(last_good)
     if suspect is not None:
-        suspect = suspect / factor - cash
+        suspect = step.price(suspect)
     return judged._replace(
         last_good=last_good if last_good is not None and last_good > ZERO else None,
+        last_good_at=at,
         suspect=suspect if suspect is not None and suspect > ZERO else None,
     )

@@ -6,9 +6,9 @@ orders and by corporate actions. What that does not explain is a difference.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 from shared.domain.assets import Symbol
 from shared.domain.corporate_actions import NO_ADJUSTMENT, Adjustment
+from shared.domain.day_plan import exchange_date
 from shared.domain.intents import IntentId, Side, is_ours
 from shared.domain.money import CENT, PRICE_TICK, ZERO, plain
 from shared.domain.orders import HeldPosition, Order
@@ -32,13 +33,37 @@ class Filled(NamedTuple):
     dollars: Decimal
 
 
+class Transfer(NamedTuple):
+    """Dollars that were paid in or out (negative) without a trade, and the pass that found them."""
+
+    at: datetime
+    dollars: Decimal
+
+
+class Doubted(NamedTuple):
+    """A difference that may be a late answer: when its subject was first doubted, since when with these numbers."""
+
+    first: datetime
+    since: datetime
+    expected: Decimal
+    found: Decimal
+
+
+MISMATCHES_A_DAY: Final = 3
+"""So many differences in quantity on one day of New York stop entries for the rest of it (fault 45)."""
+TRANSFERS_KEPT: Final = timedelta(days=14)
+"""How long transfers are remembered: longer than the trading week whose loss they stay out of."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerFacts:
     """What the broker said in one pass: cash and equity in dollars, shares by symbol, fills of orders of ours.
 
     `frozen` symbols take no entries until a pass without differences; `clean` says that this was one. `untold` are
     differences, of this pass or earlier, that could not be journaled and queued yet. `strangers` are orders placed by
-    hand and positions we cannot protect; each is told when it first shows.
+    hand and positions we cannot protect; each is told when it first shows. `transfers` are those of the last two weeks,
+    and `mismatches` counts the differences in quantity on this pass's day in New York. `doubted` names the subjects of
+    differences that an answer of the broker still behind the others would explain; a later pass decides on them.
     """
 
     at: datetime
@@ -50,7 +75,15 @@ class BrokerFacts:
     clean: bool = True
     untold: tuple[Difference, ...] = ()
     strangers: frozenset[str] = frozenset()
+    transfers: tuple[Transfer, ...] = ()
+    mismatches: int = 0
+    doubted: Mapping[str, Doubted] = field(default_factory=lambda: MappingProxyType({}))
     version: int = 0
+
+    @property
+    def mismatched_often(self) -> bool:
+        """Say whether book and broker differed too often today for entries to go on (fault 45)."""
+        return self.mismatches >= MISMATCHES_A_DAY
 
 
 class DifferenceKind(StrEnum):
@@ -90,35 +123,45 @@ def quantities_of(held: Iterable[HeldPosition]) -> Mapping[Symbol, Decimal]:
 
 
 def unexplained(
-    before: BrokerFacts, now: BrokerFacts, adjustments: Mapping[Symbol, Adjustment] = MappingProxyType({})
+    before: BrokerFacts,
+    now: BrokerFacts,
+    adjustments: Mapping[Symbol, Adjustment] = MappingProxyType({}),
+    early: Collection[IntentId] = frozenset(),
 ) -> list[Difference]:
     """Compare two passes; fills of our orders and corporate actions in between are explained.
 
+    The orders named by `early` filled before the actions, so their shares are carried over them too.
+
     Quantities are compared per symbol, cash in total. A cash difference under a cent is rounding, and so is what the
     four decimals of an average fill price cut off per share traded. A dividend may be paid on its ex-date, as a
-    simulated exchange does, or weeks later, when it shows as a cash difference.
+    simulated exchange does, or weeks later, when it shows as a cash difference; whether it was paid on shares of an
+    order that filled over several days is not known, so both are taken.
     """
+    held = dict(before.quantities)
     shares: dict[Symbol, Decimal] = {}
-    dollars = dividends = ZERO
+    dollars = least = most = ZERO
     rounding = CENT
     for key, filled in now.fills.items():
         earlier = before.fills.get(key, Filled(filled.symbol, ZERO, ZERO))
-        shares[filled.symbol] = shares.get(filled.symbol, ZERO) + filled.shares - earlier.shares
+        joined = held if key in early else shares
+        joined[filled.symbol] = joined.get(filled.symbol, ZERO) + filled.shares - earlier.shares
         dollars += filled.dollars - earlier.dollars
         rounding += abs(filled.shares - earlier.shares) * PRICE_TICK
     differences = []
-    for symbol in sorted({*before.quantities, *now.quantities, *shares}):
+    for symbol in sorted({*held, *now.quantities, *shares}):
         step = adjustments.get(symbol, NO_ADJUSTMENT)
-        held = before.quantities.get(symbol, ZERO)
-        dividends += held * step.cash * step.ratio
-        expected = step.quantity(held) + shares.get(symbol, ZERO)
+        carried = held.get(symbol, ZERO)
+        entitled = (carried, carried + shares.get(symbol, ZERO) / step.ratio)
+        least += min(entitled) * step.cash * step.ratio
+        most += max(entitled) * step.cash * step.ratio
+        expected = step.quantity(carried) + shares.get(symbol, ZERO)
         found = now.quantities.get(symbol, ZERO)
         if abs(expected - found) > QUANTITY_TOLERANCE:
             differences.append(
                 Difference(kind=DifferenceKind.QUANTITY, subject=symbol, at=now.at, expected=expected, found=found)
             )
     surplus = now.cash - before.cash - dollars
-    if abs(surplus) >= rounding and abs(surplus - dividends) >= rounding:
+    if abs(surplus) >= rounding and not least - rounding < surplus < most + rounding:
         differences.append(
             Difference(
                 kind=DifferenceKind.CASH,
@@ -129,6 +172,48 @@ def unexplained(
             )
         )
     return differences
+
+
+def remembering(facts: BrokerFacts, before: BrokerFacts | None, differences: Iterable[Difference]) -> BrokerFacts:
+    """Add to a pass's facts what outlives the pass: the money that came or went, and how often quantities differed."""
+    found = list(differences)
+    mismatches = sum(difference.kind is DifferenceKind.QUANTITY for difference in found)
+    moved = _paid_in(found)
+    transfers = (Transfer(facts.at, moved),) if moved else ()
+    if before is not None:
+        transfers = (*(t for t in before.transfers if facts.at - t.at <= TRANSFERS_KEPT), *transfers)
+        if exchange_date(before.at) == exchange_date(facts.at):
+            mismatches += before.mismatches
+    return replace(facts, transfers=transfers, mismatches=mismatches)
+
+
+def _paid_in(differences: Iterable[Difference]) -> Decimal:
+    """Give the cash that came without a trade; what a purchase or sale by hand explains by its direction is none."""
+    money = shares = ZERO
+    for difference in differences:
+        if difference.kind is DifferenceKind.CASH:
+            money += difference.found - difference.expected
+        elif difference.kind is DifferenceKind.QUANTITY:
+            shares += difference.found - difference.expected
+    return ZERO if shares * money < ZERO else money
+
+
+def doubts(before: BrokerFacts, differences: Iterable[Difference]) -> Mapping[str, Doubted]:
+    """Note each difference of a pass as doubted: since before, where it is as it was then.
+
+    Cash moves with every fill of ours, so there it is the gap that has to be the same.
+    """
+    noted = {}
+    for difference in differences:
+        numbers = (difference.expected, difference.found)
+        known = before.doubted.get(difference.subject, Doubted(difference.at, difference.at, *numbers))
+        if difference.kind is DifferenceKind.CASH:
+            same = known.found - known.expected == difference.found - difference.expected
+        else:
+            same = (known.expected, known.found) == numbers
+        since = known.since if same else difference.at
+        noted[difference.subject] = Doubted(known.first, since, *numbers)
+    return MappingProxyType(noted)
 
 
 def foreign_orders(live: Iterable[Order], open_ids: frozenset[IntentId], at: datetime) -> list[Difference]:

@@ -7,12 +7,15 @@ that still waits for confirmation arrives here as None and holds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
 from shared.domain.intents import Reason
-from shared.domain.money import as_price
+from shared.domain.money import ONE, as_price
 from shared.domain.positions import Position
+from shared.domain.quotes import WILD_MOVE
+from shared.domain.times import iso
 
 
 class RiskAction(StrEnum):
@@ -41,6 +44,26 @@ def is_due(position: Position, price: Decimal) -> bool:
     return judge_exit(position, price).action is RiskAction.SELL
 
 
+def decides_from_afar(position: Position, price: Decimal) -> bool:
+    """Say whether a rule would sell, or the trailing stop rise, on a price further than `WILD_MOVE` from the known one.
+
+    A fall from the high that no rule acts on is far as well, but decides nothing.
+    """
+    known = position.stood_at
+    if price > known * (ONE + WILD_MOVE):
+        return position.trailing_stop_pct is not None or is_due(position, price)
+    return price < known * (ONE - WILD_MOVE) and is_due(position, price)
+
+
+def judge_blind(position: Position, since: datetime, limit: timedelta) -> RiskVerdict:
+    """Sell without a price, because the owner set that a symbol blind for longer than `limit` is closed (PRC-02)."""
+    text = (
+        f"{position.symbol}: no usable price since {iso(since)}, longer than {limit.total_seconds():.0f} s: "
+        "selling blind, as the owner's setting says"
+    )
+    return RiskVerdict(action=RiskAction.SELL, text=text, reason=Reason.DATA_LOSS)
+
+
 def judge_exit(position: Position, price: Decimal | None) -> RiskVerdict:
     """Judge one position at one price: at or below the tighter stop, or at or above the take-profit, SELL.
 
@@ -62,6 +85,11 @@ def judge_exit(position: Position, price: Decimal | None) -> RiskVerdict:
         text=f"{position.symbol}: {as_price(price)} is above the stop {as_price(stop)}",
         level=stop,
     )
+
+
+def judge_flatten(position: Position, ordered: str) -> RiskVerdict:
+    """Sell whatever the price is, because a person ordered it; `ordered` says who, when and why (BRK-04)."""
+    return RiskVerdict(action=RiskAction.SELL, text=f"{position.symbol}: {ordered}", reason=Reason.FLATTEN)
 
 
 def _sell(position: Position, price: Decimal, level: Decimal, reason: Reason, relation: str) -> RiskVerdict:

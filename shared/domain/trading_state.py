@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Final
+
+from shared.domain.times import iso
 
 
 class HaltReason(StrEnum):
@@ -15,6 +18,9 @@ class HaltReason(StrEnum):
     MANUAL_PAUSE = "manual_pause"
     STALE_DATA = "stale_data"
     BROKER_UNSURE = "broker_unsure"
+    DAILY_LOSS = "daily_loss"
+    WEEKLY_LOSS = "weekly_loss"
+    REPEATED_MISMATCH = "repeated_mismatch"
 
 
 class Mode(IntEnum):
@@ -53,6 +59,13 @@ RULES: Final[dict[HaltReason, ReasonRule]] = {
     ),
     HaltReason.BROKER_UNSURE: ReasonRule(
         mode=Mode.REDUCING, level=Level.BROKER_UNSURE, ends_when="a reconciliation finds broker and book in agreement"
+    ),
+    HaltReason.DAILY_LOSS: ReasonRule(mode=Mode.REDUCING, level=Level.NORMAL, ends_when="the next trading day begins"),
+    HaltReason.WEEKLY_LOSS: ReasonRule(
+        mode=Mode.REDUCING, level=Level.NORMAL, ends_when="the first trading day of the next week begins"
+    ),
+    HaltReason.REPEATED_MISMATCH: ReasonRule(
+        mode=Mode.REDUCING, level=Level.BROKER_UNSURE, ends_when="a clean reconciliation on the next day in New York"
     ),
 }
 
@@ -95,14 +108,71 @@ def trading_state(reasons: Iterable[HaltReason]) -> TradingState:
     )
 
 
+class SwitchMode(StrEnum):
+    """What a person stopped, from nothing to everything (BRK-04)."""
+
+    OFF = "off"
+    KILL = "kill"
+    FREEZE = "freeze"
+    FLATTEN = "flatten"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillSwitch:
-    """The human stop-all, latched until a human clears it; `by` and `why` are for the audit."""
+    """The human stop-all, latched until a human clears it; `by`, `why` and `at` are for the audit.
 
-    engaged: bool
+    KILL stops all new exposure. FREEZE stops protective exits as well; stops that rest at the broker stay there.
+    FLATTEN stops all new exposure and sells every position.
+    """
+
+    mode: SwitchMode
     by: str = ""
     why: str = ""
+    at: datetime | None = None
+
+    @property
+    def engaged(self) -> bool:
+        """Say whether new exposure is stopped: in every mode but OFF."""
+        return self.mode is not SwitchMode.OFF
+
+    @property
+    def freezes(self) -> bool:
+        """Say whether protective exits stay unsent."""
+        return self.mode is SwitchMode.FREEZE
+
+    @property
+    def flattens(self) -> bool:
+        """Say whether every position is sold."""
+        return self.mode is SwitchMode.FLATTEN
+
+    @property
+    def words(self) -> str:
+        """Say in one line what stands, who set it and why."""
+        if not self.engaged and not self.by:
+            return self.mode.value
+        since = "" if self.at is None else f" at {iso(self.at)}"
+        did = "set" if self.engaged else "cleared"
+        return f"{self.mode.value}, {did} by {self.by or 'an unknown person'}{since}: {self.why or 'no reason given'}"
 
 
-UNREADABLE_KILL_SWITCH: Final = KillSwitch(engaged=True, by="hearthwatch", why="the kill switch could not be read")
-"""What an unreadable kill switch counts as: set (fault 44)."""
+UNREADABLE_KILL_SWITCH: Final = KillSwitch(
+    mode=SwitchMode.KILL, by="hearthwatch", why="the kill switch could not be read"
+)
+"""What an unreadable kill switch counts as: set for entries, while exits go on and nothing is sold (fault 44)."""
+
+
+def words_to_switch(mode: SwitchMode, standing: KillSwitch, account: str, held: int) -> str:
+    """Give the exact text a person types to change the switch to a mode; empty where none is needed.
+
+    KILL needs none, so that nothing delays it, unless it would let go what a stronger mode holds or does. `held` counts
+    the positions that FLATTEN would sell.
+    """
+    match mode:
+        case SwitchMode.OFF:
+            return "clear"
+        case SwitchMode.KILL:
+            return f"kill instead of {standing.mode.value}" if standing.freezes or standing.flattens else ""
+        case SwitchMode.FREEZE:
+            return f"freeze exits of {account}"
+        case SwitchMode.FLATTEN:
+            return f"flatten {held} {'position' if held == 1 else 'positions'} of {account}"

@@ -12,8 +12,10 @@ from typing import NamedTuple, Protocol
 
 from shared.domain.alerts import Channel, Incident
 from shared.domain.assets import Symbol
+from shared.domain.coverage import PublishedCoverage
 from shared.domain.intents import AccountId, Intent, IntentId
 from shared.domain.ledger import Ledger
+from shared.domain.losses import Losses
 from shared.domain.positions import Position
 from shared.domain.reconciliation import BrokerFacts
 from shared.domain.trading_state import KillSwitch, TradingState
@@ -98,6 +100,22 @@ class Controls(Protocol):
 
     def publish_trading_state(self, state: TradingState) -> None:
         """Publish the trading state; derived every tick, so the last writer wins."""
+        ...
+
+    def losses(self) -> Losses | None:
+        """Return what the trading day and week began with and whether they tripped, None before the first tick."""
+        ...
+
+    def put_losses(self, losses: Losses) -> Losses:
+        """Write losses if their version still stands (0: none stored yet), so that no trip is lost. Raises Conflict."""
+        ...
+
+    def coverage(self) -> PublishedCoverage | None:
+        """Return the published coverage, None before the first."""
+        ...
+
+    def publish_coverage(self, coverage: PublishedCoverage) -> None:
+        """Publish the coverage; derived every tick, so the last writer wins."""
         ...
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from shared.domain.assets import Symbol
 from shared.domain.corporate_actions import CorporateAction
-from shared.domain.orders import Account, HeldPosition, Order, PlaceOrder
+from shared.domain.orders import Account, Asset, HeldPosition, Order, PlaceOrder, RequestAllowance
 from shared.domain.session import MarketClock, TradingDay
 
 
@@ -17,6 +17,14 @@ class Broker(Protocol):
 
     def account(self) -> Account:
         """Return the account's figures."""
+        ...
+
+    def asset(self, symbol: Symbol) -> Asset | None:
+        """Return what may be traded in a symbol now; None when the broker knows no such symbol."""
+        ...
+
+    def allowance(self) -> RequestAllowance | None:
+        """Return what the last answer said of the requests that are left, without asking; None when none said it."""
         ...
 
     def clock(self) -> MarketClock:

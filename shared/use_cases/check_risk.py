@@ -3,50 +3,65 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from shared.domain.alerts import Alert, AlertKind, Severity
 from shared.domain.assets import Symbol
-from shared.domain.corporate_actions import CorporateAction, adjustment
-from shared.domain.coverage import Coverage, Held, coverage
-from shared.domain.errors import Conflict, HearthwatchError, TryAgain
+from shared.domain.corporate_actions import LATE_BY
+from shared.domain.coverage import Coverage
+from shared.domain.day_plan import exchange_date
+from shared.domain.errors import Conflict, HearthwatchError, InvalidValue, TryAgain
 from shared.domain.intents import AccountId, Evidence, Intent, OrderType, Purpose, Side, TimeInForce
 from shared.domain.ledger import Ledger
-from shared.domain.money import ZERO, plain
+from shared.domain.losses import LOSS_REASONS
 from shared.domain.positions import Position
-from shared.domain.quotes import JudgedQuote
+from shared.domain.quotes import JudgedQuote, judge_quote
+from shared.domain.reconciliation import BrokerFacts
 from shared.domain.session import TradingDay
-from shared.domain.stops import RiskVerdict, is_due, judge_exit
+from shared.domain.stops import RiskVerdict, is_due, judge_blind, judge_exit, judge_flatten
 from shared.domain.times import LATE_AFTER, Tick, iso
-from shared.domain.trade_fields import trade_fields
 from shared.domain.trading_state import UNREADABLE_KILL_SWITCH, HaltReason, KillSwitch, TradingState, trading_state
 from shared.ports.book import BrokerRecords, Controls, Ledgers, Positions
 from shared.ports.broker import ExchangeCalendar
 from shared.ports.clock import Clock
 from shared.ports.messages import AlertQueue, Doorbell
-from shared.ports.metrics import Metrics
 from shared.ports.prices import PriceStore
+from shared.use_cases.judge_losses import JudgeLosses
 from shared.use_cases.judge_quotes import JudgeQuotes
 from shared.use_cases.poll_prices import session_of
+from shared.use_cases.protect_positions import ProtectPositions
+from shared.use_cases.publish_coverage import PublishCoverage
 from shared.use_cases.record_fact import RecordFact
-from shared.use_cases.tell import ring_quietly, tell_quietly
+from shared.use_cases.second_look import SecondLook
+from shared.use_cases.tell import ring_quietly, stop_alert, tell_quietly
 
 log = logging.getLogger(__name__)
 
 _TRIES: Final = 10
 """Tries at a conditional write before the next tick takes over."""
+SHORTEST_BLIND_CLOSE: Final = timedelta(seconds=30)
+"""No setting may sell blind sooner: polling once a minute could not tell a pause from a loss (PRC-02)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskRules:
-    """Bounds of the check: how old the newest quote may be before data counts as stale, and the last clean pass."""
+    """Bounds of the check: how old the newest quote may be before data counts as stale, and the last clean pass.
+
+    `close_blind_after` is how long a held symbol may go without a usable price before it is sold blind; None, the
+    default, never sells without a price (PRC-02).
+    """
 
     stale_after: timedelta = timedelta(seconds=90)
     unsure_after: timedelta = timedelta(minutes=11)
+    close_blind_after: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        if self.close_blind_after is not None and self.close_blind_after < SHORTEST_BLIND_CLOSE:
+            raise InvalidValue("close_blind_after", self.close_blind_after, f"at least {SHORTEST_BLIND_CLOSE}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +89,10 @@ class CheckRisk:
     controls: Controls
     alerts: AlertQueue
     doorbell: Doorbell
-    metrics: Metrics
     record: RecordFact
+    protect: ProtectPositions
+    cover: PublishCoverage
+    losses: JudgeLosses
     rules: RiskRules = field(default_factory=RiskRules)
 
     def __call__(self, tick: Tick) -> RiskReport:
@@ -87,23 +104,28 @@ class CheckRisk:
         held = self._adjusted(stored.positions, day)
         quotes = self._quotes(tick, held, day)
         prepared, problems = [], list(stored.problems)
+        look = SecondLook(self.judge.sources, held, quotes, day.date, self._kept)
         for position in held:
             quote = quotes.get(position.symbol)
             price = quote.price if quote is not None else None
-            if quote is None or price is None:
-                continue
             try:
-                if position.trailing_stop_pct is not None:
-                    position = self._raised(position, price)
+                if quote is None or price is None:
+                    prepared += self._close_blind(position, quote, day)
+                    continue
+                if position.trailing_stop_pct is None and not is_due(position, price):
+                    continue
+                position = look.caught_up(position)
                 if is_due(position, price):
-                    prepared += self._prepare_exit(position, quote)
+                    prepared += self._prepare_exit(position, quote, partial(judge_exit, price=price))
             except HearthwatchError as error:
-                problems.append(f"{position.symbol}: {error}")
-                log.warning("exit not prepared", extra={"symbol": position.symbol, "problem": str(error)})
+                problems.append(_not_prepared(position, error))
+        prepared += self._flatten(held, quotes, problems)
         for problem in problems:
             tell_quietly(self.alerts, _problem_alert(tick, self.clock.now(), problem))
-        state = self._publish_state(tick, quotes, day)
-        return RiskReport(prepared=prepared, state=state, coverage=self._cover(held, quotes), problems=problems)
+        prepared += self._protect_quietly()
+        state = self._publish_state(tick, held, quotes, day)
+        covered = self.cover(held, quotes, complete=not stored.problems)
+        return RiskReport(prepared=prepared, state=state, coverage=covered, problems=problems)
 
     def _day(self, tick: Tick) -> TradingDay | None:
         """Find the tick's session; without a calendar stops are judged all the same, and the exit waits for it."""
@@ -112,29 +134,31 @@ class CheckRisk:
         except TryAgain as error:
             log.warning("exchange calendar unknown", extra={"problem": str(error)})
             at = tick.scheduled
-            return TradingDay(date=at.date(), opens=at, closes=at + timedelta(minutes=1))
+            return TradingDay(date=exchange_date(at), opens=at, closes=at + timedelta(minutes=1))
 
     def _adjusted(self, positions: Sequence[Position], day: TradingDay) -> list[Position]:
         """Apply splits and dividends that went ex since each position was last adjusted, once (PRC-06)."""
         behind = [position for position in positions if position.adjusted_through < day.date]
         if not behind:
             return list(positions)
-        since = min(position.adjusted_through for position in behind)
+        since = min(position.adjusted_through for position in behind) - LATE_BY
         try:
             known = self.judge.actions.actions([position.symbol for position in behind], since, day.date)
-        except TryAgain as error:
+        except HearthwatchError as error:
             # counts as no action now, and the next tick looks again
             log.warning("corporate actions unknown, taken as none", extra={"problem": str(error)})
             return list(positions)
-        return [self._adjust(position, known, day) if position in behind else position for position in positions]
+        return [
+            self._kept(position.caught_up(known, day.date)) if position.adjusted_through < day.date else position
+            for position in positions
+        ]
 
-    def _adjust(self, position: Position, known: Sequence[CorporateAction], day: TradingDay) -> Position:
-        step = adjustment(known, position.symbol, position.adjusted_through, day.date)
-        adjusted = position.adjusted(step, day.date)
+    def _kept(self, position: Position) -> Position:
+        """Store a changed position; when the write loses, this tick judges the change and the next one makes it."""
         try:
-            return self.positions.put(adjusted)
+            return self.positions.put(position)
         except TryAgain:
-            return adjusted
+            return position
 
     def _quotes(self, tick: Tick, held: Sequence[Position], day: TradingDay) -> Mapping[Symbol, JudgedQuote]:
         """Take the stored minute when it is this tick's and fresh; otherwise quote the held symbols now (fault 2)."""
@@ -151,18 +175,38 @@ class CheckRisk:
             return minute.quotes if minute is not None else {}
         return self.judge(symbols, self.judge.carried_over(symbols, minute, day.date))
 
-    def _raised(self, position: Position, price: Decimal) -> Position:
-        """Keep a new high since entry; when the write loses, the next tick raises it."""
-        raised = position.seen_at(price)
-        if raised is position:
-            return position
-        try:
-            return self.positions.put(raised)
-        except TryAgain:
-            return raised
+    def _close_blind(self, position: Position, quote: JudgedQuote | None, day: TradingDay) -> list[Intent]:
+        """Sell a position whose symbol has no usable price for too long in this session, where the owner set so."""
+        limit = self.rules.close_blind_after
+        if limit is None or quote is None or quote.blind_since is None:
+            return []
+        since = max(quote.blind_since, day.opens)
+        if self.clock.now() - since <= limit:
+            return []
+        return self._prepare_exit(position, quote, partial(judge_blind, since=since, limit=limit))
 
-    def _prepare_exit(self, seen: Position, quote: JudgedQuote) -> list[Intent]:
-        """Store the exit intent of a due position, unless one is open.
+    def _flatten(
+        self, held: Sequence[Position], quotes: Mapping[Symbol, JudgedQuote], problems: list[str]
+    ) -> list[Intent]:
+        """Sell every position while a person orders it, also without a price.
+
+        The switch is read after the stops were judged: they wait for nobody's order.
+        """
+        switch = read_kill_switch(self.controls)
+        prepared: list[Intent] = []
+        for position in held if switch.flattens else ():
+            quote = quotes.get(position.symbol)
+            known = quote or judge_quote(position.symbol, None, None, None, self.clock.now(), self.judge.limits)
+            try:
+                prepared += self._prepare_exit(position, known, partial(judge_flatten, ordered=switch.words))
+            except HearthwatchError as error:
+                problems.append(_not_prepared(position, error))
+        return prepared
+
+    def _prepare_exit(
+        self, seen: Position, quote: JudgedQuote, judge: Callable[[Position], RiskVerdict]
+    ) -> list[Intent]:
+        """Store the exit intent of a position that is to be sold, unless one is open.
 
         The ledger is read before the position: a fill is written to the position before its intent leaves the
         ledger, so a position read after the ledger is never older than it.
@@ -177,7 +221,7 @@ class CheckRisk:
             if position is None:
                 return []
             position = replace(seen, quantity=position.quantity)
-            verdict = judge_exit(position, quote.price)
+            verdict = judge(position)
             if verdict.reason is None:
                 return []
             purpose = Purpose(
@@ -195,6 +239,14 @@ class CheckRisk:
             return [intent]
         raise Conflict(f"the ledger stayed contended over {_TRIES} tries")
 
+    def _protect_quietly(self) -> Sequence[Intent]:
+        """Plan the stops that rest at the broker; when that fails the software stop goes on until the next tick."""
+        try:
+            return self.protect()
+        except HearthwatchError as error:
+            log.warning("stops not planned, the next tick will", extra={"problem": str(error)})
+            return ()
+
     def _tell_late(self, ledger: Ledger, intent: Intent) -> None:
         """Tell of an exit whose alert could not be queued when it was prepared."""
         if not intent.told and tell_quietly(self.alerts, stop_alert(intent)):
@@ -207,48 +259,58 @@ class CheckRisk:
         except HearthwatchError as error:
             log.warning("intent not journaled yet", extra={"intent": intent.id, "problem": str(error)})
 
-    def _cover(self, held: Sequence[Position], quotes: Mapping[Symbol, JudgedQuote]) -> Coverage:
-        covered = coverage(
-            Held(p.quantity, ZERO, (q := quotes.get(p.symbol)) is not None and q.price is not None) for p in held
-        )
-        self.metrics.put("coverage_none_pct", float(covered.none_pct))
-        return covered
-
-    def _publish_state(self, tick: Tick, quotes: Mapping[Symbol, JudgedQuote], day: TradingDay) -> TradingState:
+    def _publish_state(
+        self, tick: Tick, held: Sequence[Position], quotes: Mapping[Symbol, JudgedQuote], day: TradingDay
+    ) -> TradingState:
         """Derive the trading state from what this tick knows; tell and journal it when the reasons changed.
 
         It is published whether or not that could be told: an entry must never pass a state that is out of date.
         """
-        reasons = frozenset(self._reasons(quotes, day))
         before = self.controls.trading_state()
+        found = self._reasons(before, held, quotes, day)
+        reasons = frozenset(found)
         if before is not None and before.reasons == reasons and before.told:
             return before
         state = trading_state(reasons)
-        told = (before is None and not state.reasons) or self._told_state(tick, state)
+        told = (before is None and not state.reasons) or self._told_state(tick, state, found)
         state = replace(state, told=told)
         self.controls.publish_trading_state(state)
         return state
 
-    def _told_state(self, tick: Tick, state: TradingState) -> bool:
+    def _told_state(self, tick: Tick, state: TradingState, found: Mapping[HaltReason, str]) -> bool:
         """Journal and queue a change of state; what failed is tried again at the next tick."""
-        fields = {"reasons": state.reasons, "mode": state.mode.name, "level": state.level.name}
+        why = [f"{reason}: {found[reason]}" for reason in sorted(found) if found[reason]]
+        fields = {"reasons": state.reasons, "mode": state.mode.name, "level": state.level.name, "why": why}
         try:
             self.record("trading_state", self.clock.now(), **fields)
         except TryAgain as error:
             log.warning("trading state not journaled yet", extra={"problem": str(error)})
             return False
-        return tell_quietly(self.alerts, _state_alert(tick, state))
+        return tell_quietly(self.alerts, _state_alert(tick, state, why))
 
-    def _reasons(self, quotes: Mapping[Symbol, JudgedQuote], day: TradingDay) -> list[HaltReason]:
-        now = self.clock.now()
-        reasons = []
+    def _reasons(
+        self,
+        before: TradingState | None,
+        held: Sequence[Position],
+        quotes: Mapping[Symbol, JudgedQuote],
+        day: TradingDay,
+    ) -> dict[HaltReason, str]:
+        """Name what restricts trading now, each with its numbers where it has any."""
+        now, facts = self.clock.now(), self._facts()
+        reasons: dict[HaltReason, str] = {}
         if read_kill_switch(self.controls).engaged:
-            reasons.append(HaltReason.KILL_SWITCH)
+            reasons[HaltReason.KILL_SWITCH] = ""
         if not self._data_is_fresh(quotes, day, now):
-            reasons.append(HaltReason.STALE_DATA)
-        if not self._broker_is_sure(now):
-            reasons.append(HaltReason.BROKER_UNSURE)
-        return reasons
+            reasons[HaltReason.STALE_DATA] = ""
+        if facts is None or not facts.clean or now - facts.at > self.rules.unsure_after:
+            reasons[HaltReason.BROKER_UNSURE] = ""
+        if facts is not None and facts.mismatched_often:
+            reasons[HaltReason.REPEATED_MISMATCH] = f"{facts.mismatches} differences in quantity today"
+        lost = self.losses(day.date, facts, held, quotes)
+        if lost is None:
+            # what cannot be read is neither tripped nor lifted; the gate refuses entries meanwhile
+            lost = dict.fromkeys(LOSS_REASONS & before.reasons if before is not None else (), "")
+        return {**reasons, **lost}
 
     def _data_is_fresh(self, quotes: Mapping[Symbol, JudgedQuote], day: TradingDay, now: datetime) -> bool:
         """Say whether any price is recent enough; the open counts as one."""
@@ -257,12 +319,12 @@ class CheckRisk:
             return True
         return any(q.price is not None and q.at is not None and q.at >= since for q in quotes.values())
 
-    def _broker_is_sure(self, now: datetime) -> bool:
+    def _facts(self) -> BrokerFacts | None:
         try:
-            facts = self.records.last()
-        except HearthwatchError:
-            return False
-        return facts is not None and facts.clean and now - facts.at <= self.rules.unsure_after
+            return self.records.last()
+        except HearthwatchError as error:
+            log.warning("broker facts unreadable", extra={"problem": str(error)})
+            return None
 
 
 def read_kill_switch(controls: Controls) -> KillSwitch:
@@ -274,19 +336,9 @@ def read_kill_switch(controls: Controls) -> KillSwitch:
         return UNREADABLE_KILL_SWITCH
 
 
-def stop_alert(intent: Intent) -> Alert:
-    """Tell of an exit that is prepared; the same exit always gives the same alert."""
-    doubts = intent.evidence.doubts
-    note = f"; the price is degraded: {', '.join(doubts)}" if doubts else ""
-    return Alert(
-        kind=AlertKind.STOP_TRIGGERED,
-        severity=Severity.CRITICAL,
-        subject=intent.purpose.origin,
-        at=intent.created_at,
-        text=f"{intent.evidence.text}: selling {plain(intent.quantity)}{note}",
-        occurrence=intent.id,
-        fields=trade_fields(intent, intent.created_at),
-    )
+def _not_prepared(position: Position, error: HearthwatchError) -> str:
+    log.warning("exit not prepared", extra={"symbol": position.symbol, "problem": str(error)})
+    return f"{position.symbol}: {error}"
 
 
 def _exit_intent(
@@ -308,7 +360,7 @@ def _exit_intent(
         time_in_force=TimeInForce.DAY,
         created_at=now,
         evidence=evidence,
-        worst_price=quote.price or position.average_entry_price,
+        worst_price=quote.price or quote.last_good or position.average_entry_price,
         strategy=position.strategy,
     )
 
@@ -324,14 +376,14 @@ def _problem_alert(tick: Tick, now: datetime, problem: str) -> Alert:
     )
 
 
-def _state_alert(tick: Tick, state: TradingState) -> Alert:
+def _state_alert(tick: Tick, state: TradingState, why: Sequence[str]) -> Alert:
     reasons = ", ".join(sorted(state.reasons)) or "none"
     return Alert(
         kind=AlertKind.TRADING_STATE,
         severity=Severity.WARNING if state.reasons else Severity.INFO,
         subject="account",
         at=tick.scheduled,
-        text=f"Trading state {state.mode.name}, level {state.level.name}; reasons: {reasons}",
+        text="; ".join([f"Trading state {state.mode.name}, level {state.level.name}", f"reasons: {reasons}", *why]),
         occurrence=f"{iso(tick.scheduled)}|{reasons}",
         recovers=not state.reasons,
     )

@@ -1,8 +1,11 @@
-"""Drain prepared intents to the broker, exits first, each at most once (ORD-04, ORD-05, ORD-08; faults 4 to 10, 43).
+"""Drain prepared intents to the broker, each at most once (ORD-04, ORD-05, ORD-08, RSK-05; faults 4 to 12, 43).
 
 The order of steps around one send is the heart of the second invariant. The journal learns what will be sent; one
 conditional write claims the intent as SENT; the kill switch is read; the clock is read; then the request leaves. A
 crash at any point leaves an intent that reconciliation resolves by asking the broker for its id.
+
+Exits go first, then stops that are withdrawn or placed, then entries. The broker acts on one side of a symbol at a
+time, so a trade in a protected symbol waits until the broker no longer works its stops: `_stops_are_gone`.
 """
 
 from __future__ import annotations
@@ -24,10 +27,19 @@ from shared.domain.errors import (
     Throttled,
     TryAgain,
 )
-from shared.domain.intents import AT_BROKER, AccountId, Intent, IntentId, IntentState
+from shared.domain.gate import GateVerdict
+from shared.domain.intents import (
+    AT_BROKER,
+    SOLD_ALREADY,
+    AccountId,
+    Intent,
+    IntentId,
+    IntentState,
+)
 from shared.domain.ledger import Ledger
 from shared.domain.money import ZERO, plain
 from shared.domain.orders import HeldPosition, Order, OrderStatus, request_for
+from shared.domain.protection import EXIT_FIRST
 from shared.domain.session import Session, SessionState
 from shared.domain.times import iso
 from shared.domain.trade_fields import trade_fields
@@ -55,15 +67,22 @@ class ExecutorRules:
     broker call ends within 12 s (2 s to connect, 10 s to read), well before the `send_deadline` after which a look-up
     that finds nothing counts as "never arrived". New sends stop `stop_before` the lease's end. An entry not sent
     within `entry_good_for` is abandoned; after an unknown outcome the doorbell rings again in `look_again`. However
-    long the broker asks us to wait, an exit is tried again after `longest_quiet`.
+    long the broker asks us to wait, an exit is tried again after `longest_quiet`. An entry that rests keeps the stop of
+    what is held already away from the broker, so it is canceled after `unprotected_for`. The last `reserve` of the
+    requests the broker takes a minute (200) are kept for exits, five to ten of them: entries wait for the next minute.
+    A stop that was not sent within `stop_good_for` is planned anew.
     """
 
     lease: timedelta = timedelta(seconds=60)
     stop_before: timedelta = timedelta(seconds=20)
     start_within: timedelta = timedelta(seconds=10)
+    send_deadline: timedelta = timedelta(seconds=30)
+    unprotected_for: timedelta = timedelta(minutes=5)
+    stop_good_for: timedelta = timedelta(minutes=10)
     entry_good_for: timedelta = timedelta(minutes=10)
     look_again: timedelta = timedelta(seconds=5)
     longest_quiet: timedelta = timedelta(seconds=60)
+    reserve: int = 40
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,7 +116,7 @@ class PlaceOrders:
     def __call__(self, owner: str) -> PlaceReport:
         """Send what is prepared and cancel what must not rest; a failing intent never delays another's exit."""
         ledger = self.ledgers.load(self.account)  # without the lease: most minutes there is nothing to do
-        if not any(i.state is _S.PREPARED or (i.is_entry and i.state in AT_BROKER) for i in ledger.open.values()):
+        if not any(map(_wants_work, ledger.open.values())):
             return PlaceReport()
         run = _Run(self, owner, self.clock.now(), PlaceReport())
         if not run.takes_lease(ledger):
@@ -128,6 +147,7 @@ class _Run:
         self.held_back = False
         self.now_session: Session | None = None
         self.held: Mapping[Symbol, HeldPosition] | None = None
+        self.withdrawn: set[Symbol] = set()
 
     def takes_lease(self, ledger: Ledger) -> bool:
         """Say whether the lease is ours; while the Book takes no writes, tell of the exits that wait (fault 32)."""
@@ -141,19 +161,27 @@ class _Run:
             raise
 
     def drain(self) -> None:
-        """Work off exits first, then cancels, then entries."""
+        """Work off exits first, then cancels, then stops, then entries."""
         ledger = self.x.ledgers.load(self.x.account)
         prepared = ledger.in_state(_S.PREPARED)
-        if self._is_quiet(ledger):
+        if self._is_before(ledger.quiet_until):
             self.report.waiting += [intent.id for intent in prepared]
             return
-        self._each([i for i in prepared if not i.is_entry], self._place_exit)
+        self._each([i for i in prepared if not i.is_entry and not i.rests], self._place_exit)
+        resting_entries = [i for i in ledger.in_state(*AT_BROKER) if i.is_entry]
         if self._entries_must_go():
-            self._each([i for i in ledger.in_state(*AT_BROKER) if i.is_entry], self._cancel)
+            self._each(resting_entries, self._cancel)
+        else:
+            self._each([i for i in resting_entries if self._rests_too_long(i)], self._cancel)
+        self._each([i for i in ledger.open.values() if i.rests and i.withdrawn], self._withdraw)
+        self._each([i for i in prepared if i.rests and not i.withdrawn], self._place_stop)
+        if self._is_before(ledger.entries_quiet_until):
+            self.report.waiting += [intent.id for intent in prepared if intent.is_entry]
+            return
         self._each([i for i in prepared if i.is_entry], self._place_entry)
 
-    def _is_quiet(self, ledger: Ledger) -> bool:
-        return ledger.quiet_until is not None and self.x.clock.now() < ledger.quiet_until
+    def _is_before(self, until: datetime | None) -> bool:
+        return until is not None and self.x.clock.now() < until
 
     def _each(self, intents: list[Intent], step: Callable[[IntentId], None]) -> None:
         for intent in intents:
@@ -176,8 +204,8 @@ class _Run:
         """Remember until when the broker wants quiet, and wake up then (fault 9)."""
         self.held_back = True
         wait = min(error.retry_after, self.x.rules.longest_quiet)
-        until = self.x.clock.now() + wait
-        self._change(lambda ledger: ledger.quieted(until))
+        now = self.x.clock.now()
+        self._change(lambda ledger: ledger.quieted(now + wait, now + error.retry_after))
         ring_quietly(self.x.doorbell, wait)
         self.report.problems.append(f"broker asks to wait {error.retry_after.total_seconds():g} s")
 
@@ -186,6 +214,8 @@ class _Run:
         if intent.is_entry:
             subject = f"order {intent.symbol}"
             self._tell(intent, AlertKind.SYSTEM_ERROR, Severity.WARNING, subject, str(error), intent.id)
+        elif intent.rests:
+            self._stop_waits(intent, str(error))
         else:
             text = f"{intent.symbol}: the exit was not sent, trying again at the next tick: {error}"
             self._tell(intent, AlertKind.EXIT_BLOCKED, Severity.CRITICAL, intent.symbol, text, self._minute())
@@ -195,23 +225,39 @@ class _Run:
     def _place_exit(self, intent_id: IntentId) -> None:
         """Send a protective exit: nothing but the session, what is held, and a resting opposite order can hold it."""
         intent = self._prepared(intent_id)
-        if intent is None or self._arrived_after_all(intent):
+        if intent is None or self._arrived_after_all(intent) or self._is_frozen(intent):
             return
         session = self._session()
         if not session.is_open:
             self._wait_for_open(intent, session)
             return
-        if self._cancel_opposite(intent):
+        if self._cancel_opposite(intent) or not self._stops_are_gone(intent.symbol, EXIT_FIRST):
             self.report.waiting.append(intent.id)
             return
         held = self._holding(intent.symbol)
         if held is None:
-            self._abandon(intent, f"nothing of {intent.symbol} is held at the broker")
+            self._abandon(intent, SOLD_ALREADY)
+            return
+        if held.available < min(intent.quantity, held.quantity) and intent.symbol in self.withdrawn:
+            # the broker has not given back yet what the stop reserved
+            self.report.waiting.append(intent.id)
+            ring_quietly(self.x.doorbell, self.x.rules.look_again)
             return
         if held.available <= ZERO:
             self._blocked(intent, f"all {plain(held.quantity)} shares are reserved by another order")
             return
         self._send(replace(intent, quantity=min(intent.quantity, held.available)))
+
+    def _is_frozen(self, intent: Intent) -> bool:
+        """Say whether a person froze exits and stops too, and tell of the one that waits; unreadable is not frozen."""
+        switch = read_kill_switch(self.x.controls)
+        if not switch.freezes:
+            return False
+        self.report.waiting.append(intent.id)
+        what = "stop" if intent.rests else "exit"
+        text = f"{intent.symbol}: the {what} is held back: {switch.words}. It goes once `clear` is typed."
+        self._tell(intent, AlertKind.EXIT_BLOCKED, Severity.CRITICAL, intent.symbol, text, self._minute())
+        return True
 
     def _wait_for_open(self, intent: Intent, session: Session) -> None:
         self.report.waiting.append(intent.id)
@@ -245,7 +291,119 @@ class _Run:
         text = f"{intent.symbol}: the exit cannot be sent: {why}. Cancel that order at the broker."
         self._tell(intent, AlertKind.EXIT_BLOCKED, Severity.CRITICAL, intent.symbol, text, self._minute())
 
+    # stops that rest
+
+    def _place_stop(self, intent_id: IntentId) -> None:
+        """Send a protective stop; whatever the plan was made on, it never covers more than is held and free.
+
+        A stop at or above the price would sell at once, past the rules that confirm a fall: that is for the software
+        stop. An old plan, such as one of the night before, is made anew: a split may have come between.
+        """
+        ledger = self.x.ledgers.load(self.x.account)
+        intent = ledger.open.get(intent_id)
+        if intent is None or intent.state is not _S.PREPARED or self._arrived_after_all(intent):
+            return
+        if self._is_frozen(intent):
+            return
+        if ledger.trade_in(intent.symbol) is not None:
+            self._abandon(intent, "a trade in the symbol goes first")
+            return
+        if self.x.clock.now() - intent.created_at > self.x.rules.stop_good_for:
+            self._abandon(intent, "planned too long ago")
+            return
+        if not self._session().is_open or self._is_reached(intent):
+            self.report.waiting.append(intent.id)
+            return
+        held = self._holding(intent.symbol)
+        if held is None or held.quantity < intent.quantity:
+            self._abandon(intent, f"{plain(held.quantity) if held else 'nothing'} of {intent.symbol} is held")
+            return
+        if held.available < intent.quantity:
+            self._stop_waits(intent, f"only {plain(held.available)} shares are not reserved by another order")
+            return
+        self._send(intent)
+
+    def _is_reached(self, stop: Intent) -> bool:
+        """Say whether the last price, or one that waits for confirmation, is at or below a stop."""
+        quote = self.x.weigh.fresh_quotes().get(stop.symbol)
+        seen = None if quote is None else quote.price if quote.price is not None else quote.suspect
+        return seen is not None and seen <= stop.worst_price
+
+    def _stop_waits(self, intent: Intent, why: str) -> None:
+        """Tell of a stop that does not rest yet; the software stop watches meanwhile."""
+        self.report.waiting.append(intent.id)
+        text = f"{intent.symbol}: the stop cannot rest at the broker, the software stop goes on: {why}"
+        self._tell(intent, AlertKind.STOP_NOT_RESTING, Severity.WARNING, intent.symbol, text, self._minute())
+
+    def _withdraw(self, intent_id: IntentId) -> None:
+        """Cancel a stop that is to go; one that began to fill is left to fill."""
+        intent = self.x.ledgers.load(self.x.account).open.get(intent_id)
+        if intent is None:
+            return
+        if intent.state is _S.PREPARED:
+            self._abandon(intent, intent.withdrawn)
+            return
+        if read_kill_switch(self.x.controls).freezes:
+            # under a freeze no exit can follow: what rests at the broker is all that protects
+            self.report.waiting.append(intent.id)
+            return
+        order = self.x.broker.order_by_client_id(intent_id)
+        if order is not None and order.is_live and not order.filled_quantity:
+            self._cancel_order(order)
+
+    def _stops_are_gone(self, symbol: Symbol, why: str) -> bool:
+        """Withdraw the resting stops of a symbol; True once the broker works none of them any more.
+
+        A stop that may still be on its way counts as there until the send deadline: landing after the sale, it would
+        sell what is no longer held.
+        """
+        gone = True
+        for stop in self.x.ledgers.load(self.x.account).stops_of(symbol):
+            if stop.state is _S.PREPARED:
+                self._abandon(stop, why)
+            elif not self._is_gone(stop, why):
+                gone = False
+        if not gone:
+            ring_quietly(self.x.doorbell, self.x.rules.look_again)
+        return gone
+
+    def _is_gone(self, stop: Intent, why: str) -> bool:
+        order = self.x.broker.order_by_client_id(stop.id)
+        if order is None:
+            return stop.sent_at is not None and self.x.clock.now() - stop.sent_at > self.x.rules.send_deadline
+        if not order.is_live:
+            return True
+        if not stop.withdrawn:
+            self._change_intent(stop.id, lambda i: replace(i, withdrawn=why))
+        self._cancel_order(order)
+        self.held = None  # what the stop reserved is free now
+        self.withdrawn.add(stop.symbol)
+        order = self.x.broker.order_by_client_id(stop.id)
+        return order is not None and not order.is_live
+
     # entries
+
+    def _rests_too_long(self, entry: Intent) -> bool:
+        """Say whether a resting entry keeps the stop of held shares away from the broker for too long."""
+        if entry.sent_at is None or self.x.clock.now() - entry.sent_at <= self.x.rules.unprotected_for:
+            return False
+        try:
+            return self._holding(entry.symbol) is not None
+        except HearthwatchError as error:
+            log.warning("holdings unknown", extra={"symbol": entry.symbol, "problem": str(error)})
+            return False
+
+    def _must_spare_requests(self) -> bool:
+        """Say whether the requests left in the broker's rate window are kept for exits, and wake up after it (ORD-08).
+
+        Judging the session asked the broker already, so what is left is known.
+        """
+        self._session()
+        left, now = self.x.broker.allowance(), self.x.clock.now()
+        if left is None or left.resets_at <= now or left.remaining > self.x.rules.reserve:
+            return False
+        ring_quietly(self.x.doorbell, left.resets_at - now)
+        return True
 
     def _place_entry(self, intent_id: IntentId) -> None:
         """Put an entry before the gate again and send what still passes; never more than was prepared."""
@@ -256,14 +414,29 @@ class _Run:
         if self.x.clock.now() - intent.created_at > self.x.rules.entry_good_for:
             self._abandon(intent, "not sent in time")
             return
-        session = self._session()
-        verdict = self.x.weigh(intent.symbol, intent.quantity, intent.worst_price, ledger, session, besides=intent.id)
+        if self._must_spare_requests():
+            self.report.waiting.append(intent.id)
+            return
+        verdict = self._weighed(intent, ledger)
         if not verdict.passes:
             self._abandon(intent, "; ".join(verdict.reasons))
             return
+        if ledger.stops_of(intent.symbol):
+            if not self._stops_are_gone(intent.symbol, "an entry goes first"):
+                self.report.waiting.append(intent.id)
+                return
+            ledger = self.x.ledgers.load(self.x.account)
+            verdict = self._weighed(intent, ledger)
+            if not verdict.passes:
+                self._abandon(intent, "; ".join(verdict.reasons))
+                return
         gate = (*intent.evidence.gate, *(verdict.reasons or ("passed again before sending",)))
         gated = replace(intent, quantity=verdict.quantity, evidence=replace(intent.evidence, gate=gate))
         self._send(gated, ledger)
+
+    def _weighed(self, intent: Intent, ledger: Ledger) -> GateVerdict:
+        session = self._session()
+        return self.x.weigh(intent.symbol, intent.quantity, intent.worst_price, ledger, session, besides=intent.id)
 
     def _entries_must_go(self) -> bool:
         """Say whether open entry orders must be canceled: the kill switch, or a state that halts (fault 43)."""
@@ -276,8 +449,10 @@ class _Run:
         """Ask the broker to cancel; reconciliation sees when that happened."""
         intent = self.x.ledgers.load(self.x.account).open.get(intent_id)
         order = self.x.broker.order_by_client_id(intent_id) if intent else None
-        if order is None or not order.is_live:
-            return
+        if order is not None and order.is_live:
+            self._cancel_order(order)
+
+    def _cancel_order(self, order: Order) -> None:
         try:
             self.x.broker.cancel(order)
         except BrokerRefusal as refusal:
@@ -310,6 +485,9 @@ class _Run:
         if claim.is_entry and read_kill_switch(self.x.controls).engaged:
             self._hand_back(claim, "the kill switch was set before sending")
             return
+        if not claim.is_entry and self._is_frozen(claim):
+            self._change_intent(claim.id, lambda i: _unsent(i) if i.owner == self.owner else i)
+            return
         if self.x.clock.now() - now > self.x.rules.start_within:
             log.warning("claimed too long ago to send, handed back", extra={"intent": claim.id})
             self._change_intent(claim.id, lambda i: _unsent(i) if i.owner == self.owner else i)
@@ -332,6 +510,8 @@ class _Run:
             ledger = judged or self.x.ledgers.load(self.x.account)
             stored = ledger.open.get(claim.id)
             if stored is None or stored.state is not _S.PREPARED:
+                return False
+            if claim.rests and (stored.withdrawn or ledger.trade_in(claim.symbol) is not None):
                 return False
             claimed = ledger.with_changed(replace(claim, told=stored.told))
             if claim.is_entry and claim.sent_at is not None:
@@ -367,7 +547,8 @@ class _Run:
             self._reject(claim, "the broker rejected it on arrival", order.id)
             return
         log.info("order sent", extra={"intent": claim.id, "symbol": claim.symbol, "order": order.id})
-        self._change_intent(claim.id, lambda i: _step(i, _S.ACKED, broker_order_id=order.id))
+        confirmed = order.status is not OrderStatus.PENDING
+        self._change_intent(claim.id, lambda i: _step(i, _S.ACKED, broker_order_id=order.id, confirmed=confirmed))
         self._record_quietly("order_acknowledged", claim, order=order.id, status=order.status)
 
     def _look_up(self, claim: Intent, problem: str) -> None:
@@ -392,7 +573,10 @@ class _Run:
             self._look_up(claim, "the broker has seen this id")
         elif not claim.is_entry and refusal.kind in _EXIT_WAITS:
             self._change_intent(claim.id, _unsent)
-            self._blocked(claim, refusal.message)
+            if claim.rests:
+                self._stop_waits(claim, refusal.message)
+            else:
+                self._blocked(claim, refusal.message)
         else:
             self._reject(claim, str(refusal), "")
 
@@ -480,6 +664,13 @@ class _Run:
 
     def _minute(self) -> str:
         return iso(self.x.clock.now().replace(second=0, microsecond=0))
+
+
+def _wants_work(intent: Intent) -> bool:
+    """Say whether the executor may have something to do for an open intent."""
+    if intent.state is _S.PREPARED or intent.withdrawn:
+        return True
+    return intent.is_entry and intent.state in AT_BROKER
 
 
 def _step(intent: Intent, state: IntentState, **changes: object) -> Intent:

@@ -16,7 +16,7 @@ from shared.domain.errors import HearthwatchError
 from shared.domain.intents import AccountId
 from shared.domain.money import as_price
 from shared.domain.moves import Move, MoveRule, find_move, may_have_moved, volatility_score
-from shared.domain.quotes import Doubt, JudgedQuote
+from shared.domain.quotes import Doubt, JudgedQuote, in_words
 from shared.domain.session import TradingDay
 from shared.domain.times import Tick, iso
 from shared.ports.book import Cooldowns, Ledgers, Positions, Watchlist
@@ -108,7 +108,7 @@ class PollPrices:
         self._catch_up(tick)
         symbols = watched_symbols(self.account, self.watchlist, self.positions, self.ledgers)
         memory = self.judge.carried_over(symbols, previous, day.date)
-        quotes = self.judge(symbols, memory)
+        quotes, memory = self.judge.with_memory(symbols, memory)
         if not self.prices.put_minute(tick, quotes):
             return PollReport(result=PollResult.DUPLICATE)
         self._tell_gap(tick, previous, day)
@@ -208,7 +208,8 @@ class PollPrices:
                 tell_quietly(self.alerts, _alert(AlertKind.PRICE_DISPUTED, Severity.WARNING, symbol, tick, text))
             if self._blind_too_long(quote, tick.scheduled, day):
                 since = iso(quote.blind_since or tick.scheduled)
-                text = f"{symbol}: no usable price since {since}; the software stop cannot act"
+                why = in_words(quote.doubts)
+                text = f"{symbol}: no usable price since {since}, {why}; the software stop cannot act"
                 tell_quietly(self.alerts, _alert(AlertKind.SYMBOL_BLIND, Severity.CRITICAL, symbol, tick, text))
             elif was_blind:
                 text = f"{symbol}: priced again at {as_price(quote.price) if quote.price else 'unknown'}"

@@ -9,7 +9,7 @@ from typing import Final
 
 from shared.domain.alerts import Alert, AlertKind, Severity
 from shared.domain.assets import DEFAULT_ASSET_CLASSES, AssetClass, Symbol, admit_symbol
-from shared.domain.errors import Conflict
+from shared.domain.errors import Conflict, Throttled
 from shared.domain.gate import FractionalSupport, GateVerdict, shape_order
 from shared.domain.intents import AccountId, CycleId, Evidence, Intent, Purpose, Reason, Side
 from shared.domain.ledger import Ledger
@@ -30,9 +30,9 @@ _TRIES: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposeEntry:
-    """A wish to buy `quantity` shares, decided at `decided_at` by the decision that `cycle` names.
+    """A wish to open a position of `quantity` shares, decided at `decided_at` by the decision that `cycle` names.
 
-    One decision gives at most one order, and none once it is old.
+    One decision gives at most one order, and none once it is old. Only a buy passes the gate.
     """
 
     symbol: Symbol
@@ -41,6 +41,7 @@ class ProposeEntry:
     cycle: CycleId
     decided_at: datetime
     text: str
+    side: Side = Side.BUY
     strategy: Strategy = WATCH
 
     def __post_init__(self) -> None:
@@ -101,7 +102,12 @@ class PrepareEntry:
             if quote is None or quote.price is None:
                 return EntryOutcome(intent=None, reasons=("no usable quote",))
             shape = shape_order(Side.BUY, proposal.quantity, quote, self.fractional, self.weigh.limits)
-            verdict = self.weigh(proposal.symbol, proposal.quantity, shape.worst_price, ledger, session)
+            try:
+                verdict = self.weigh(
+                    proposal.symbol, proposal.quantity, shape.worst_price, ledger, session, side=proposal.side
+                )
+            except Throttled as error:
+                return EntryOutcome(intent=None, reasons=(str(error),))
             if not verdict.passes:
                 return self._refuse(purpose, verdict, ledger)
             intent = self._intent(proposal, purpose, ledger, quote, verdict)

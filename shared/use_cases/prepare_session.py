@@ -14,6 +14,7 @@ from datetime import date, datetime, timedelta
 
 from shared.domain.alerts import Alert, AlertKind, Severity
 from shared.domain.assets import Symbol
+from shared.domain.corporate_actions import LATE_BY
 from shared.domain.credentials import RotationRules, due_credentials
 from shared.domain.day_plan import (
     ACTIONS_AHEAD,
@@ -127,9 +128,9 @@ class PrepareSession:
         return filled
 
     def _with_actions(self, plan: DayPlan) -> DayPlan:
-        """Look up splits and dividends, back to where the position that is furthest behind was adjusted last."""
+        """Look up splits and dividends, back to before the position that is furthest behind was adjusted last."""
         symbols = self._symbols()
-        after = min([plan.day - ACTIONS_BACK, *(position.adjusted_through for position in self.positions.all())])
+        after = min([plan.day - ACTIONS_BACK, *(p.adjusted_through - LATE_BY for p in self.positions.all())])
         upto = plan.day + ACTIONS_AHEAD
         known = self.sources.actions.actions(symbols, after, upto) if symbols else ()
         return plan.with_actions(DayActions(symbols=frozenset(symbols), after=after, upto=upto, known=tuple(known)))

@@ -14,16 +14,26 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
 
 from shared.domain.alerts import Alert, AlertKind, Severity
 from shared.domain.assets import DEFAULT_ASSET_CLASSES, AssetClass, Symbol, admit_symbol
-from shared.domain.corporate_actions import NO_ADJUSTMENT, Adjustment, adjustment
-from shared.domain.errors import Conflict, InvalidValue, TryAgain
+from shared.domain.corporate_actions import (
+    LATE_BY,
+    NO_ADJUSTMENT,
+    Adjustment,
+    CorporateAction,
+    adjustment,
+    suspected_split,
+)
+from shared.domain.day_plan import exchange_date
+from shared.domain.errors import Conflict, HearthwatchError, InvalidValue, TryAgain
 from shared.domain.intents import (
     IN_DOUBT,
     MAX_SENDS,
+    SOLD_ALREADY,
     AccountId,
     Intent,
     IntentId,
@@ -38,9 +48,11 @@ from shared.domain.reconciliation import (
     Difference,
     DifferenceKind,
     Filled,
+    doubts,
     filled_by,
     foreign_orders,
     quantities_of,
+    remembering,
     unexplained,
 )
 from shared.domain.times import iso
@@ -48,11 +60,13 @@ from shared.domain.trade_fields import trade_fields
 from shared.ports.book import BrokerRecords, Ledgers, Positions
 from shared.ports.broker import Broker, CorporateActions
 from shared.ports.clock import Clock
+from shared.ports.day_plans import DaySources
 from shared.ports.messages import AlertQueue, Doorbell
-from shared.use_cases.check_risk import stop_alert
-from shared.use_cases.judge_quotes import known_actions
+from shared.use_cases.judge_quotes import known_actions, look_again
+from shared.use_cases.protect_positions import ProtectPositions
+from shared.use_cases.publish_coverage import PublishCoverage
 from shared.use_cases.record_fact import RecordFact
-from shared.use_cases.tell import ring_quietly, tell_quietly
+from shared.use_cases.tell import ring_quietly, stop_alert, tell_quietly
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +89,11 @@ class ReconcileResult(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileReport:
-    """What one pass found; UNSETTLED means that the broker's picture kept changing while it was read."""
+    """What one pass found.
+
+    UNSETTLED means that the broker's picture kept changing while it was read, or that its answers may not have caught
+    up with each other yet; then nothing of it was taken over.
+    """
 
     result: ReconcileResult
     differences: Sequence[Difference] = ()
@@ -87,12 +105,15 @@ class ReconcileRules:
     """Bounds of a pass.
 
     A SENT intent belongs to its executor until `lease` after the send; an order that the broker does not know
-    `send_deadline` after the send never arrived. With nothing open a pass runs every `cadence`.
+    `send_deadline` after the send never arrived. With nothing open a pass runs every `cadence`. The broker's answers on
+    orders, positions and cash agree with each other after `settles_in`; after `longest_doubt` every difference counts.
     """
 
     lease: timedelta = timedelta(seconds=60)
     send_deadline: timedelta = timedelta(seconds=30)
     cadence: timedelta = timedelta(minutes=5)
+    settles_in: timedelta = timedelta(seconds=10)
+    longest_doubt: timedelta = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,19 +138,35 @@ class ReconcileOrders:
     positions: Positions
     records: BrokerRecords
     actions: CorporateActions
+    sources: DaySources
     alerts: AlertQueue
     doorbell: Doorbell
     record: RecordFact
+    protect: ProtectPositions
+    cover: PublishCoverage
     rules: ReconcileRules = field(default_factory=ReconcileRules)
     asset_classes: frozenset[AssetClass] = DEFAULT_ASSET_CLASSES
 
     def is_due(self) -> bool:
-        """Say whether a pass is due: every minute while anything is open or finished, else every five."""
+        """Say whether a pass is due: every minute while anything is open or finished, else every five.
+
+        Stops that rest quietly are looked at with one request: a pass is due when any of them stands otherwise.
+        """
         ledger = self.ledgers.load(self.account)
-        if ledger.finished or any(intent.state is not _S.PREPARED for intent in ledger.open.values()):
+        resting = [key for key, intent in ledger.open.items() if _rests_quietly(intent)]
+        waiting = sum(intent.state is _S.PREPARED for intent in ledger.open.values())
+        if ledger.finished or len(resting) + waiting < len(ledger.open):
             return True
         facts = self.records.last()
-        return facts is None or not facts.clean or self.clock.now() - facts.at >= self.rules.cadence
+        if facts is None or not facts.clean or facts.doubted:
+            return True
+        if self.clock.now() - facts.at >= self.rules.cadence:
+            return True
+        return bool(resting) and not self._still_rest(resting)
+
+    def _still_rest(self, resting: Sequence[IntentId]) -> bool:
+        live = {order.client_order_id: order for order in self.broker.live_orders()}
+        return all(key in live and live[key].filled_quantity == ZERO for key in resting)
 
     def __call__(self) -> ReconcileReport:
         """Read the broker, name what is unexplained, take its word, and let go of what is finished."""
@@ -142,19 +179,24 @@ class ReconcileOrders:
             # another pass took over fills that `before` does not know, and the ledger may have forgotten them
             return ReconcileReport(result=ReconcileResult.OVERTAKEN)
         fills = {key: filled_by(order) for key, order in picture.orders.items()}
-        facts, differences = self._compare(before, ours, picture, fills)
+        facts, differences, late = self._compare(before, ours, picture, fills)
+        if before is not None and self._may_be_late(before, differences, picture):
+            return self._doubted(before, differences)
         untold = (*(before.untold if before else ()), *differences)
         if untold:
             facts = replace(facts, untold=tuple(d for d in untold if not self._told(d)))
         try:
             self.records.put(facts)
-            self._take_positions(ours, picture)
+            self._take_positions(ours, picture, _moved(before, facts, late), late)
             ledger = self._take_orders(picture)
         except Conflict as error:
             log.info("overtaken by another pass", extra={"problem": str(error)})
             return ReconcileReport(result=ReconcileResult.OVERTAKEN)
         self._catch_up_records(ledger, picture)
         finished = self._finish(ledger, picture)
+        self._protect_quietly()
+        if finished:
+            self.cover.after_fill()
         result = ReconcileResult.CLEAN if facts.clean else ReconcileResult.DIFFERENT
         return ReconcileReport(result=result, differences=differences, finished=finished)
 
@@ -164,19 +206,24 @@ class ReconcileOrders:
         """Read orders, then positions and cash, then orders again, until nothing moved in between."""
         for _ in range(_READS):
             ledger = self.ledgers.load(self.account)
-            orders = self._orders_of(ledger)
+            orders = self._orders_of(ledger, self.broker.live_orders())
             held = self.broker.positions()
             account = self.broker.account()
             live = self.broker.live_orders()
             same_ledger = self.ledgers.load(self.account).version == ledger.version
-            if same_ledger and _fills(self._orders_of(ledger)) == _fills(orders):
+            if same_ledger and _fills(self._orders_of(ledger, live)) == _fills(orders):
                 return _Picture(at=self.clock.now(), account=account, held=held, orders=orders, live=live)
         return None
 
-    def _orders_of(self, ledger: Ledger) -> dict[IntentId, Order]:
-        """Ask for every intent that was ever sent, and for the finished whose fills were not taken yet."""
+    def _orders_of(self, ledger: Ledger, live: Sequence[Order]) -> dict[IntentId, Order]:
+        """Find every intent that was ever sent, and the finished whose fills were not taken yet.
+
+        What rests quietly is taken from the list of live orders; every other is asked for by its id.
+        """
+        listed = {IntentId(order.client_order_id): order for order in live if order.filled_quantity == ZERO}
         asked = {i.id for i in ledger.open.values() if i.sends or i.state is not _S.PREPARED} | ledger.finished.keys()
-        found = ((key, self.broker.order_by_client_id(key)) for key in sorted(asked))
+        quiet = {key for key in asked & listed.keys() if key in ledger.open and _rests_quietly(ledger.open[key])}
+        found = ((key, listed[key] if key in quiet else self.broker.order_by_client_id(key)) for key in sorted(asked))
         return {key: order for key, order in found if order is not None}
 
     # comparing
@@ -187,7 +234,9 @@ class ReconcileOrders:
         ours: Mapping[Symbol, Position],
         picture: _Picture,
         fills: Mapping[IntentId, Filled],
-    ) -> tuple[BrokerFacts, list[Difference]]:
+    ) -> tuple[BrokerFacts, list[Difference], Sequence[CorporateAction]]:
+        """Give the new facts, what they do not explain, and the corporate actions that became known late."""
+        late: Sequence[CorporateAction]
         facts = BrokerFacts(
             at=picture.at,
             cash=picture.account.cash,
@@ -197,9 +246,9 @@ class ReconcileOrders:
             version=_version(before),
         )
         if before is None:
-            differences = _first_differences(ours, facts)
+            differences, late = _first_differences(ours, facts), ()
         else:
-            differences = unexplained(before, facts, self._adjustments(before, picture))
+            differences, late = self._unexplained(before, facts, _filled_before_today(picture))
         open_ids = frozenset(self.ledgers.load(self.account).open) | frozenset(picture.orders)
         orders = foreign_orders(picture.live, open_ids, picture.at)
         by_hand = {d.subject: d for d in orders if d.kind is DifferenceKind.FOREIGN_ORDER}
@@ -208,7 +257,8 @@ class ReconcileOrders:
         known = before.strangers if before else frozenset()
         unwatched = self._unwatched(picture, known)
         facts = replace(facts, frozen=frozen, clean=not unexpected, strangers=frozenset(by_hand) | unwatched)
-        return facts, [*unexpected, *(d for subject, d in by_hand.items() if subject not in known)]
+        facts = remembering(facts, before, differences)
+        return facts, [*unexpected, *(d for subject, d in by_hand.items() if subject not in known)], late
 
     def _unwatched(self, picture: _Picture, known: frozenset[str]) -> frozenset[str]:
         """Name the positions we cannot protect, such as an option or a short sale, and tell of those that are new."""
@@ -225,43 +275,120 @@ class ReconcileOrders:
             return problem
         return None
 
-    def _adjustments(self, before: BrokerFacts, picture: _Picture) -> Mapping[Symbol, Adjustment]:
+    def _unexplained(
+        self, before: BrokerFacts, facts: BrokerFacts, early: frozenset[IntentId]
+    ) -> tuple[list[Difference], Sequence[CorporateAction]]:
+        """Name what neither fills nor actions explain (PRC-06).
+
+        An action that the broker has not booked yet leaves the shares as they were, and is no difference. Where they
+        still differ the actions are looked up again; those that explain them after all are given too.
+        """
+        steps = self._adjustments(before, facts)
+        changed = _changed(unexplained(before, facts, steps, early))
+        unbooked = changed - _changed(unexplained(before, facts, {}, early))
+        steps.update(dict.fromkeys(unbooked, NO_ADJUSTMENT))
+        changed -= unbooked
+        if not changed:
+            return unexplained(before, facts, steps, early), ()
+        since, today = exchange_date(before.at) - LATE_BY, exchange_date(facts.at)
+        known = look_again(self.sources, sorted(changed), since, today)
+        late = {symbol: adjustment(known, symbol, since, today) for symbol in changed}
+        explained = changed - _changed(unexplained(before, facts, {**steps, **late}, early))
+        steps.update({symbol: late[symbol] for symbol in explained})
+        return unexplained(before, facts, steps, early), [a for a in known if a.symbol in explained]
+
+    def _adjustments(self, before: BrokerFacts, facts: BrokerFacts) -> dict[Symbol, Adjustment]:
         """Find the splits and dividends that went ex between the two passes."""
-        first, last = before.at.date(), picture.at.date()
-        symbols = sorted({*before.quantities, *quantities_of(picture.held)})
+        first, last = exchange_date(before.at), exchange_date(facts.at)
+        symbols = sorted({*before.quantities, *facts.quantities})
         if first >= last or not symbols:
             return {}
         known = known_actions(self.actions, symbols, first, last)
         return {symbol: adjustment(known, symbol, first, last) for symbol in symbols}
 
+    def _may_be_late(self, before: BrokerFacts, differences: Sequence[Difference], picture: _Picture) -> bool:
+        """Say whether an answer that is behind the others may be all that differs: a later pass decides then.
+
+        That can only be where an order of ours is open, or was a moment ago: its fill shows in one answer and not yet
+        in another. A difference that is still there once the answers have had their time is believed.
+        """
+        noted, now = doubts(before, differences), picture.at
+        if any(now - doubted.first >= self.rules.longest_doubt for doubted in noted.values()):
+            return False
+        doubtful = [
+            difference
+            for difference in differences
+            if difference.kind is not DifferenceKind.FOREIGN_ORDER
+            and now - noted[difference.subject].since < self.rules.settles_in
+        ]
+        if not doubtful:
+            return False
+        ledger = self.ledgers.load(self.account)
+        sent = (i.symbol for i in (*ledger.open.values(), *ledger.finished.values()) if i.sends)
+        moving = {*sent, *(order.symbol for order in picture.orders.values())}
+        if now - before.at < self.rules.lease:  # reading may have begun as long ago
+            moving |= {filled.symbol for filled in before.fills.values()}
+        return any(d.subject in moving or (d.kind is not DifferenceKind.QUANTITY and moving) for d in doubtful)
+
+    def _doubted(self, before: BrokerFacts, differences: Sequence[Difference]) -> ReconcileReport:
+        """Note since when there is a doubt, and take no entries in its symbols meanwhile; nothing else changes."""
+        frozen = before.frozen | _changed(differences)
+        try:
+            self.records.put(replace(before, doubted=doubts(before, differences), frozen=frozen))
+        except Conflict as error:
+            log.info("overtaken by another pass", extra={"problem": str(error)})
+            return ReconcileReport(result=ReconcileResult.OVERTAKEN)
+        return ReconcileReport(result=ReconcileResult.UNSETTLED)
+
     # taking over
 
-    def _take_positions(self, ours: Mapping[Symbol, Position], picture: _Picture) -> None:
-        """Make our positions hold what the broker holds; a new one gets a lot and the default stop."""
+    def _take_positions(
+        self,
+        ours: Mapping[Symbol, Position],
+        picture: _Picture,
+        moved: Mapping[Symbol, bool],
+        late: Sequence[CorporateAction],
+    ) -> None:
+        """Make our positions hold what the broker holds; a new one gets a lot and the default stop.
+
+        `moved` names those whose shares changed at the broker, and says whether something explains why: what nothing
+        explains is taken for a split where the entry price changed as over one.
+        """
+        today = exchange_date(picture.at)
         held = {position.symbol: position for position in picture.held if self._problem_with(position) is None}
         for symbol, theirs in held.items():
             mine = ours.get(symbol)
             if mine is None:
                 self.positions.put(_opened(theirs, picture))
                 continue
-            carried = self._carried(mine, picture.at.date())
+            carried = self._carried(mine, today, late)
+            if not moved.get(symbol, True):
+                carried = self._split_as(carried, theirs, today, picture.at)
             taken = _taken_over(mine, carried, theirs)
             if taken != mine:
-                self._tell_large_change(carried, theirs, picture)
+                if symbol in moved:
+                    self._tell_large_change(carried, theirs, picture)
                 self.positions.put(taken)
         for symbol in sorted(ours.keys() - held.keys()):
             self.positions.remove(ours[symbol])
 
-    def _carried(self, mine: Position, today: date) -> Position:
+    def _carried(self, mine: Position, today: date, late: Sequence[CorporateAction]) -> Position:
         """Carry a position over the actions that went ex since it was adjusted last, as the risk check does.
 
         Without an action it stays as it is: only the risk check says that a day has none.
         """
-        if mine.adjusted_through >= today:
+        known = late
+        if mine.adjusted_through < today:
+            known = (*late, *known_actions(self.actions, [mine.symbol], mine.adjusted_through - LATE_BY, today))
+        return mine.caught_up(known, today) if mine.unapplied(known, today) else mine
+
+    def _split_as(self, mine: Position, theirs: HeldPosition, today: date, at: datetime) -> Position:
+        """Take shares and entry that changed by one plain ratio for a split nobody told of, and say so (fault 14)."""
+        ratio = suspected_split(mine.quantity, mine.average_entry_price, theirs.quantity, theirs.average_entry_price)
+        if ratio is None:
             return mine
-        known = known_actions(self.actions, [mine.symbol], mine.adjusted_through, today)
-        step = adjustment(known, mine.symbol, mine.adjusted_through, today)
-        return mine if step == NO_ADJUSTMENT else mine.adjusted(step, today)
+        tell_quietly(self.alerts, _suspected_split_alert(mine, theirs, ratio, at))
+        return mine.adjusted(Adjustment(ratio, ZERO), today)
 
     def _take_orders(self, picture: _Picture) -> Ledger:
         """Adopt the broker's word on every order, and settle intents it never received."""
@@ -351,11 +478,17 @@ class ReconcileOrders:
         if intent.sends and not intent.recorded:
             self._record_send(intent, now)
         self.record("intent_closed", intent.closed_at or now, **intent.fields())
-        if not intent.is_entry and not intent.told:
-            self.alerts.send(stop_alert(intent))
-        self.alerts.send(_closing_alert(intent, now))
+        for alert in _ending_alerts(intent, now, split=self._was_split(intent, now)):
+            self.alerts.send(alert)
         self.ledgers.archive(intent)
         log.info("order closed", extra={"intent": intent.id, "symbol": intent.symbol, "state": intent.state})
+
+    def _was_split(self, stop: Intent, now: datetime) -> bool:
+        """Say whether a known split of this day explains that the broker canceled a stop."""
+        if not stop.rests or stop.state is not _S.CANCELED:
+            return False
+        today = exchange_date(now)
+        return any(p.symbol == stop.symbol and p.was_split_on(today) for p in self.positions.readable().positions)
 
     def _forget(self, archived: Sequence[IntentId], picture: _Picture) -> None:
         lots = [position.lot for position in self.positions.all()]
@@ -370,6 +503,13 @@ class ReconcileOrders:
             except Conflict:
                 continue
             return
+
+    def _protect_quietly(self) -> None:
+        """Plan stops for what was filled; when that fails the risk check does it within a minute."""
+        try:
+            self.protect()
+        except HearthwatchError as error:
+            log.warning("stops not planned, the risk check will", extra={"problem": str(error)})
 
     # telling
 
@@ -413,6 +553,48 @@ _DIFFERENCE_ALERTS: Final = {
     DifferenceKind.FOREIGN_ORDER: AlertKind.FOREIGN_ORDER,
     DifferenceKind.LOST_ORDER: AlertKind.FOREIGN_ORDER,
 }
+
+
+def _changed(differences: Sequence[Difference]) -> frozenset[Symbol]:
+    return frozenset(Symbol(d.subject) for d in differences if d.kind is DifferenceKind.QUANTITY)
+
+
+def _moved(before: BrokerFacts | None, facts: BrokerFacts, late: Sequence[CorporateAction]) -> Mapping[Symbol, bool]:
+    """Name the symbols whose shares are others at the broker than before, and say which of them are explained.
+
+    An action that is booked late changes them too, and moves nothing. Before the first pass nothing is known of them.
+    """
+    booked = {action.symbol for action in late}
+    if before is None:
+        return dict.fromkeys(facts.quantities, True)
+    known, now = before.quantities, facts.quantities
+    return {s: s not in facts.frozen for s in now if known.get(s) != now[s] and s not in booked}
+
+
+def _filled_before_today(picture: _Picture) -> frozenset[IntentId]:
+    """Name our orders whose fills lie before the day of the pass: an action of that day changes those shares too."""
+    today = exchange_date(picture.at)
+    orders = picture.orders.items()
+    return frozenset(key for key, o in orders if o.filled_at is not None and exchange_date(o.filled_at) < today)
+
+
+def _suspected_split_alert(mine: Position, theirs: HeldPosition, ratio: Decimal, at: datetime) -> Alert:
+    before = f"{plain(mine.quantity)} shares at {as_price(round_fill_price(mine.average_entry_price))}"
+    after = f"{plain(theirs.quantity)} at {as_price(round_fill_price(theirs.average_entry_price))}"
+    return Alert(
+        kind=AlertKind.SPLIT_SUSPECTED,
+        severity=Severity.WARNING,
+        subject=mine.symbol,
+        at=at,
+        text=f"{mine.symbol}: {before} became {after}, and no corporate action is known: a split of "
+        f"{_ratio_in_words(ratio)} is suspected; the stop was carried over it, entries are frozen",
+        occurrence=iso(at),
+    )
+
+
+def _ratio_in_words(ratio: Decimal) -> str:
+    new, old = Fraction(ratio).limit_denominator(100).as_integer_ratio()
+    return f"{new}:{old}"
 
 
 def _unwatched_alert(symbol: Symbol, problem: InvalidValue, at: datetime) -> Alert:
@@ -464,6 +646,11 @@ def _explained_by_fills(difference: Difference, facts: BrokerFacts) -> bool:
     return low <= difference.expected <= high
 
 
+def _rests_quietly(intent: Intent) -> bool:
+    """Say whether a stop rests at the broker as it should, so that nothing is expected of it."""
+    return intent.rests and intent.state is _S.ACKED and intent.confirmed and not intent.withdrawn
+
+
 def _version(facts: BrokerFacts | None) -> int:
     return facts.version if facts else 0
 
@@ -481,7 +668,8 @@ def _taken_over(mine: Position, carried: Position, theirs: HeldPosition) -> Posi
         return carried
     bought = theirs.quantity > max(mine.quantity, carried.quantity)
     entry = theirs.average_entry_price if bought else carried.average_entry_price
-    return replace(carried, quantity=theirs.quantity, average_entry_price=entry)
+    applied = None if bought else carried.adjusted_for
+    return replace(carried, quantity=theirs.quantity, average_entry_price=entry, adjusted_for=applied)
 
 
 def _opened(theirs: HeldPosition, picture: _Picture) -> Position:
@@ -491,7 +679,45 @@ def _opened(theirs: HeldPosition, picture: _Picture) -> Position:
         quantity=theirs.quantity,
         average_entry_price=theirs.average_entry_price,
         opened_at=picture.at,
-        adjusted_through=picture.at.date(),
+        adjusted_through=exchange_date(picture.at),
+    )
+
+
+def _ending_alerts(intent: Intent, now: datetime, *, split: bool) -> list[Alert]:
+    """List what people are told when an intent is over; a stop that we or a known split took away is no news."""
+    if not intent.rests:
+        triggered = [] if intent.is_entry or intent.told else [stop_alert(intent)]
+        return [*triggered, _closing_alert(intent, now)]
+    if intent.filled_quantity:
+        return [_stop_filled_alert(intent, now), _closing_alert(intent, now)]
+    if intent.state is _S.CANCELED and not intent.withdrawn and not split:
+        return [_stop_missing_alert(intent, now)]
+    return [_closing_alert(intent, now)] if intent.state is _S.REJECTED else []
+
+
+def _stop_filled_alert(stop: Intent, now: datetime) -> Alert:
+    at = stop.filled_at or now
+    return Alert(
+        kind=AlertKind.STOP_TRIGGERED,
+        severity=Severity.CRITICAL,
+        subject=stop.purpose.origin,
+        at=at,
+        text=f"{stop.symbol}: the stop at {as_price(stop.worst_price)} resting at the broker was reached: "
+        f"sold {plain(stop.filled_quantity)} of {plain(stop.quantity)} shares",
+        occurrence=stop.id,
+        fields=trade_fields(stop, at),
+    )
+
+
+def _stop_missing_alert(stop: Intent, now: datetime) -> Alert:
+    return Alert(
+        kind=AlertKind.STOP_NOT_RESTING,
+        severity=Severity.WARNING,
+        subject=stop.symbol,
+        at=now,
+        text=f"{stop.symbol}: the stop at {as_price(stop.worst_price)} was canceled at the broker, and not by us; "
+        "the software stop goes on and a new one is placed",
+        occurrence=stop.id,
     )
 
 
@@ -500,7 +726,8 @@ def _closing_alert(intent: Intent, at: datetime) -> Alert:
     if intent.filled_quantity and intent.state is not _S.FILLED:
         kind = AlertKind.ORDER_FILLED
     if not intent.is_entry and intent.state is not _S.FILLED:
-        severity = Severity.CRITICAL
+        ours = intent.note == SOLD_ALREADY or bool(intent.withdrawn)
+        severity = Severity.INFO if ours else Severity.CRITICAL
     price = intent.average_fill_price
     filled = f"{plain(intent.filled_quantity)} of {plain(intent.quantity)}"
     at_price = f" at {as_price(round_fill_price(price))}" if price is not None else ""

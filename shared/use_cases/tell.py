@@ -5,8 +5,12 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
-from shared.domain.alerts import Alert
+from shared.domain.alerts import Alert, AlertKind, Severity
 from shared.domain.errors import TryAgain
+from shared.domain.intents import Intent
+from shared.domain.money import plain
+from shared.domain.quotes import in_words
+from shared.domain.trade_fields import trade_fields
 from shared.ports.messages import AlertQueue, Doorbell
 
 log = logging.getLogger(__name__)
@@ -28,3 +32,18 @@ def ring_quietly(doorbell: Doorbell, delay: timedelta = timedelta(0)) -> None:
         doorbell.ring(delay)
     except TryAgain as error:
         log.warning("doorbell not rung", extra={"problem": str(error)})
+
+
+def stop_alert(intent: Intent) -> Alert:
+    """Tell of an exit that is prepared; the same exit always gives the same alert."""
+    doubts = intent.evidence.doubts
+    note = f"; the price is degraded: {in_words(doubts)}" if doubts else ""
+    return Alert(
+        kind=AlertKind.STOP_TRIGGERED,
+        severity=Severity.CRITICAL,
+        subject=intent.purpose.origin,
+        at=intent.created_at,
+        text=f"{intent.evidence.text}: selling {plain(intent.quantity)}{note}",
+        occurrence=intent.id,
+        fields=trade_fields(intent, intent.created_at),
+    )

@@ -9,6 +9,7 @@ import contextlib
 import json
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from time import monotonic
@@ -30,6 +31,7 @@ from shared.adapters.alpaca.translation import (
     STATUSES,
     exact_float,
     to_account,
+    to_asset,
     to_clock,
     to_order,
     to_position,
@@ -48,11 +50,13 @@ from shared.domain.errors import (
     Throttled,
     Unavailable,
 )
+from shared.domain.gate import Limits, judge_entry
 from shared.domain.intents import OrderType, TimeInForce
-from shared.domain.orders import OrderStatus
+from shared.domain.orders import LIVE_STATUSES, Asset, OrderStatus, RequestAllowance
 from tests.conftest import ReferenceData
 from tests.fakes.scripted_http import ScriptedServer, Step, drip, endless, hang, hang_up, reply, reset_in_body
 from tests.fakes.venue import AAPL, MINUTE, NOON, TSLA, bar, order, small_exchange
+from tests.unit.builders import calm_gate
 
 ONE = order("hw-1", "buy", "1", "limit", "99")
 TAKEN = {
@@ -134,6 +138,7 @@ READS: list[Callable[[AlpacaBroker], object]] = [
     AlpacaBroker.positions,
     AlpacaBroker.live_orders,
     lambda broker: broker.order_by_client_id("hw-1"),
+    lambda broker: broker.asset(TSLA),
 ]
 
 
@@ -415,7 +420,7 @@ def test_every_status_of_alpacas_has_a_meaning(status: str, filled: str) -> None
     read = to_order(TAKEN | {"status": status, "filled_qty": filled, "filled_avg_price": "98.7654321"})
 
     expected = STATUSES.get(status, OrderStatus.NEW)
-    if expected in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED) and filled != "0":
+    if expected in LIVE_STATUSES and filled != "0":
         expected = OrderStatus.FILLED if filled == "1" else OrderStatus.PARTIALLY_FILLED
     assert read.status is expected
     assert read.filled_quantity == Decimal(filled)
@@ -473,21 +478,114 @@ def test_the_recorded_account_is_read_with_and_without_its_day_trade_fields(refe
     raw = recorded(reference_data, *TRADING, "account_routes__get_account.json")
     retired = {key: value for key, value in raw.items() if "day" not in key and key != "multiplier"}
 
-    read = to_account(raw)
+    read, without = to_account(raw), to_account(retired)
 
-    assert read == to_account(retired)
-    assert "daytrade_count" in raw
+    assert (read.day_trades, read.pattern_day_trader) == (raw["daytrade_count"], raw["pattern_day_trader"])
+    assert without == replace(read, day_trades=None, pattern_day_trader=None)
     assert (read.cash, read.equity, read.blocked) == (Decimal(raw["cash"]), Decimal(raw["equity"]), False)
 
 
 @pytest.mark.parametrize(
-    "change", [{"trading_blocked": True}, {"account_blocked": True}, {"trade_suspended_by_user": True},
-               {"status": "ACCOUNT_CLOSED"}],
-)  # fmt: skip
-def test_an_account_that_may_not_trade_is_blocked(reference_data: ReferenceData, change: dict[str, Any]) -> None:
+    ("change", "check", "why"),
+    [
+        ({"trading_blocked": True}, "account", "trading_blocked"),
+        ({"account_blocked": True}, "account", "account_blocked"),
+        ({"trade_suspended_by_user": True}, "account", "trade_suspended_by_user"),
+        ({"status": "ACCOUNT_CLOSED"}, "account", "status ACCOUNT_CLOSED"),
+        ({"daytrade_count": 3, "equity": "24999.99"}, "day trades", "3 day trades"),
+        ({"daytrade_count": "4", "equity": "24999.99"}, "day trades", "4 day trades"),
+        ({"pattern_day_trader": True, "equity": "24999.99"}, "day trades", "pattern day trader"),
+        ({"buying_power": "99.99"}, "buying power", "99.99 dollars left"),
+        ({"buying_power": "-1"}, "buying power", "0.00 dollars left"),
+    ],
+)
+def test_an_account_that_may_not_trade_opens_nothing(
+    reference_data: ReferenceData, change: dict[str, Any], check: str, why: str
+) -> None:
     raw = recorded(reference_data, *TRADING, "account_routes__get_account.json")
 
-    assert to_account(raw | change).blocked
+    free, kept_back = (replace(calm_gate(), account=to_account(told)) for told in (raw, raw | change))
+
+    assert judge_entry(TSLA, Decimal(1), Decimal(100), free, Limits()).passes
+    told = judge_entry(TSLA, Decimal(1), Decimal(100), kept_back, Limits())
+    assert ([f.check for f in told.findings], told.quantity) == ([check], Decimal(0))
+    assert why in told.findings[0].why
+
+
+@pytest.mark.parametrize(
+    ("change", "quantity", "why"),
+    [
+        ({"status": "inactive"}, "1", "not active"),
+        ({"tradable": False}, "1", "not tradable"),
+        ({"tradable": None}, "1", "not tradable"),
+        ({"fractionable": False}, "0.5", "whole shares only"),
+        ({"fractionable": None}, "0.5", "whole shares only"),
+        ({"symbol": "AAPL.OLD"}, "1", "does not say"),
+    ],
+)
+def test_an_asset_that_may_not_trade_opens_nothing(
+    reference_data: ReferenceData, change: dict[str, Any], quantity: str, why: str
+) -> None:
+    raw = recorded(reference_data, *TRADING, "asset_routes__get_asset.json")
+
+    free, kept_back = (replace(calm_gate(), asset=to_asset(told)) for told in (raw, raw | change))
+
+    assert judge_entry(AAPL, Decimal(quantity), Decimal(100), free, Limits()).passes
+    told = judge_entry(AAPL, Decimal(quantity), Decimal(100), kept_back, Limits())
+    assert ([f.check for f in told.findings], told.quantity) == (["asset"], Decimal(0))
+    assert why in told.findings[0].why
+
+
+def test_the_recorded_asset_is_read_from_its_reply(reference_data: ReferenceData) -> None:
+    raw = recorded(reference_data, *TRADING, "asset_routes__get_asset.json")
+    with ScriptedServer(reply(200, raw)) as server:
+        read = broker_at(server.url).asset(AAPL)
+
+    assert read == Asset(symbol=AAPL, active=True, tradable=True, fractionable=True)
+    assert server.arrived[0].target == "/v2/assets/AAPL"
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>not here</html>"])
+def test_an_asset_is_unknown_when_something_between_us_says_so(body: bytes) -> None:
+    with ScriptedServer(reply(404, body)) as server, pytest.raises(Unavailable):
+        broker_at(server.url).asset(AAPL)
+
+
+RESETS = datetime.fromtimestamp(1770224460, UTC)
+
+
+@pytest.mark.parametrize(
+    ("headers", "allowance"),
+    [
+        ({"X_RateLimit_Remaining": "7", "X_RateLimit_Reset": "1770224460"}, RequestAllowance(7, RESETS)),
+        ({"x_ratelimit_remaining": "0", "x_ratelimit_reset": "1770224460"}, RequestAllowance(0, RESETS)),
+        ({"X_RateLimit_Remaining": "7"}, None),
+        ({"X_RateLimit_Remaining": "many", "X_RateLimit_Reset": "1770224460"}, None),
+        ({"X_RateLimit_Remaining": "-1", "X_RateLimit_Reset": "1770224460"}, None),
+        ({}, None),
+    ],
+)
+def test_what_is_left_of_the_rate_window_is_read_from_any_reply(
+    headers: dict[str, str], allowance: RequestAllowance | None
+) -> None:
+    for step in (reply(200, [], **headers), reply(500, {}, **headers)):
+        with ScriptedServer(step) as server:
+            broker = broker_at(server.url)
+            assert broker.allowance() is None
+            with contextlib.suppress(Unavailable):
+                broker.positions()
+            assert broker.allowance() == allowance
+            assert len(server.arrived) == 1
+
+
+def test_a_reply_that_says_nothing_leaves_what_is_known_of_the_window() -> None:
+    known = {"X_RateLimit_Remaining": "7", "X_RateLimit_Reset": "1770224460"}
+    with ScriptedServer(reply(200, [], **known), reply(200, [])) as server:
+        broker = broker_at(server.url)
+        broker.positions()
+        broker.positions()
+
+    assert broker.allowance() == RequestAllowance(7, RESETS)
 
 
 def test_recorded_positions_are_read(reference_data: ReferenceData) -> None:

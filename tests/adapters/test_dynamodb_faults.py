@@ -43,7 +43,7 @@ from shared.domain.journal import Fact, Link, next_link
 from shared.domain.ledger import Ledger
 from shared.domain.reconciliation import BrokerFacts
 from shared.domain.times import Tick
-from shared.domain.trading_state import UNREADABLE_KILL_SWITCH, KillSwitch, trading_state
+from shared.domain.trading_state import UNREADABLE_KILL_SWITCH, KillSwitch, SwitchMode, trading_state
 from shared.use_cases.check_risk import read_kill_switch
 from tests.fakes.aws import connect, local_session, make_table, served
 from tests.fakes.aws_proxy import (
@@ -60,7 +60,7 @@ from tests.fakes.aws_proxy import (
     reset_in_body,
     throttle,
 )
-from tests.unit.builders import ACCOUNT, LOT, MINUTE, NOW, SECOND, TODAY, TSLA, holding, intent, judged
+from tests.unit.builders import ACCOUNT, LOT, MINUTE, NOW, SECOND, TODAY, TSLA, began_with, holding, intent, judged
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -168,8 +168,9 @@ WRITES: dict[str, Callable[[Table], object]] = {
     "closed intent": lambda table: ledgers(table).archive(CLOSED),
     "position": lambda table: DynamoPositions(table).put(holding()),
     "broker facts": lambda table: DynamoBrokerRecords(table).put(FACTS),
-    "kill switch": lambda table: DynamoControls(table).set_kill_switch(KillSwitch(engaged=True)),
+    "kill switch": lambda table: DynamoControls(table).set_kill_switch(KillSwitch(mode=SwitchMode.KILL)),
     "trading state": lambda table: DynamoControls(table).publish_trading_state(trading_state([])),
+    "losses": lambda table: DynamoControls(table).put_losses(began_with(Decimal(1))),
     "watchlist": lambda table: DynamoWatchlist(table, []).put([TSLA]),
     "cooldown": lambda table: DynamoCooldowns(table).start("move", NOW, NOW + MINUTE),
     "longer cooldown": lambda table: DynamoCooldowns(table).extend("move", NOW + 2 * MINUTE),
@@ -184,6 +185,7 @@ DONE: dict[str, object] = {
     "ledger": Ledger(account=ACCOUNT, version=1),
     "position": replace(holding(), version=1),
     "broker facts": replace(FACTS, version=1),
+    "losses": replace(began_with(Decimal(1)), version=1),
     "cooldown": True,
     "lease": True,
     "incident": replace(INCIDENT, version=1),
@@ -198,6 +200,7 @@ READS: dict[str, Callable[[Table], object]] = {
     "broker facts": lambda table: DynamoBrokerRecords(table).last(),
     "kill switch": lambda table: DynamoControls(table).kill_switch(),
     "trading state": lambda table: DynamoControls(table).trading_state(),
+    "losses": lambda table: DynamoControls(table).losses(),
     "watchlist": lambda table: DynamoWatchlist(table, []).symbols(),
     "incident": lambda table: DynamoAlertOutbox(table).open_incidents(incident_alert().incident_key),
     "disabled channel": lambda table: DynamoAlertOutbox(table).disabled_until(Channel.EMAIL),
@@ -438,10 +441,10 @@ def test_item_just_below_what_the_table_takes_is_stored(tables: Tables) -> None:
 @pytest.mark.parametrize("what", sorted(WRITES))
 def test_item_of_a_newer_schema_is_not_overwritten(tables: Tables, what: str) -> None:
     WRITES[what](tables.near)
-    tables.rewrite(schema={"N": "2"}, version={"N": "0"}, until={"N": "0"}, at={"N": "0"})
+    tables.rewrite(schema={"N": "9"}, version={"N": "0"}, until={"N": "0"}, at={"N": "0"})
     newer = tables.raw()
 
-    with pytest.raises(NewerSchema, match="its schema is 2, this version of the program knows up to 1"):
+    with pytest.raises(NewerSchema, match=r"its schema is 9, this version of the program knows up to \d:"):
         WRITES[what](tables.near)
     assert tables.raw() == newer
 
@@ -449,15 +452,15 @@ def test_item_of_a_newer_schema_is_not_overwritten(tables: Tables, what: str) ->
 @pytest.mark.parametrize("what", sorted(READS.keys() - {"kill switch", "disabled channel"}))
 def test_item_of_a_newer_schema_is_not_read(tables: Tables, what: str) -> None:
     WRITES[what](tables.near)
-    tables.rewrite(schema={"N": "2"})
+    tables.rewrite(schema={"N": "9"})
 
-    with pytest.raises(NewerSchema, match=f"^{tables.near.name} .*its schema is 2"):
+    with pytest.raises(NewerSchema, match=f"^{tables.near.name} .*its schema is 9"):
         READS[what](tables.near)
 
 
 def test_position_of_a_newer_schema_is_not_removed(tables: Tables) -> None:
     stored = DynamoPositions(tables.near).put(holding())
-    tables.rewrite(schema={"N": "2"})
+    tables.rewrite(schema={"N": "9"})
 
     with pytest.raises(NewerSchema):
         DynamoPositions(tables.near).remove(stored)
@@ -500,7 +503,7 @@ def test_two_versions_of_the_program_on_one_item_lose_nothing(tables: Tables) ->
         lambda: before.remove(place, version=3),
     ]
     for act in acts:
-        with pytest.raises(NewerSchema, match="its schema is 2, this version of the program knows up to 1"):
+        with pytest.raises(NewerSchema, match=r"its schema is 9, this version of the program knows up to \d:"):
             act()
     assert after.get(place) == Note(text="sold", author="ada", version=3)
 
@@ -508,8 +511,8 @@ def test_two_versions_of_the_program_on_one_item_lose_nothing(tables: Tables) ->
 @pytest.mark.parametrize("engaged", [True, False])
 def test_kill_switch_of_a_newer_schema_counts_as_set(tables: Tables, engaged: bool) -> None:
     controls = DynamoControls(tables.near)
-    controls.set_kill_switch(KillSwitch(engaged=engaged))
-    tables.rewrite(schema={"N": "2"})
+    controls.set_kill_switch(KillSwitch(mode=SwitchMode.KILL if engaged else SwitchMode.OFF))
+    tables.rewrite(schema={"N": "9"})
 
     assert controls.kill_switch() == UNREADABLE_KILL_SWITCH
 
@@ -517,7 +520,7 @@ def test_kill_switch_of_a_newer_schema_counts_as_set(tables: Tables, engaged: bo
 @pytest.mark.parametrize("body", [{"S": '{"engaged":"no"}'}, {"S": "no"}, {"S": ""}, {"N": "0"}])
 def test_broken_kill_switch_counts_as_set(tables: Tables, body: dict[str, str]) -> None:
     controls = DynamoControls(tables.near)
-    controls.set_kill_switch(KillSwitch(engaged=False))
+    controls.set_kill_switch(KillSwitch(mode=SwitchMode.OFF))
     tables.rewrite(body=body)
 
     assert read_kill_switch(controls) == UNREADABLE_KILL_SWITCH

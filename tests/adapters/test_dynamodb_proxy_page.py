@@ -13,7 +13,7 @@ from shared.adapters.aws.journal import DynamoJournal
 from shared.adapters.aws.table import Table
 from shared.domain.errors import Unavailable
 from shared.domain.ledger import Ledger
-from shared.domain.trading_state import KillSwitch
+from shared.domain.trading_state import KillSwitch, SwitchMode
 from shared.use_cases.check_risk import read_kill_switch
 from tests.fakes.aws import connect
 from tests.fakes.scripted_http import ScriptedServer, reply
@@ -26,7 +26,7 @@ CALLS: Final[dict[str, Callable[[Table], object]]] = {
     "GetItem": lambda table: DynamoLedgers(table, table).load(ACCOUNT),
     "Query": lambda table: DynamoPositions(table).all(),
     "PutItem": lambda table: DynamoLedgers(table, table).save(Ledger(account=ACCOUNT)),
-    "PutItem without versions": lambda table: DynamoControls(table).set_kill_switch(KillSwitch(engaged=True)),
+    "PutItem without versions": lambda table: DynamoControls(table).set_kill_switch(KillSwitch(mode=SwitchMode.KILL)),
     "Query of the journal": lambda table: DynamoJournal(table).head(date(2026, 6, 10)),
 }
 

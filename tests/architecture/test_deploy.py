@@ -111,6 +111,11 @@ def test_schedules_that_shall_be_off_stay_off(yard: Path) -> None:
         (["preflight", "QUIET=1"], "preflight --stack watchtower --quiet"),
         (["mode"], "mode --stack watchtower"),
         (["mode", "STAGE=live-1"], "mode --stack watchtower live-1"),
+        (["kill"], "kill --stack watchtower"),
+        (["kill", "YES=1", "WHY=it's odd"], "kill --stack watchtower --why it's odd --yes"),
+        (["freeze", "WHY=x"], "freeze --stack watchtower --why x"),
+        (["flatten", "WHY=x"], "flatten --stack watchtower --why x"),
+        (["clear", "WHY=x"], "clear --stack watchtower --why x"),
     ],
 )
 def test_commands_are_about_the_stack_that_was_deployed(yard: Path, words: list[str], command: str) -> None:
@@ -118,11 +123,19 @@ def test_commands_are_about_the_stack_that_was_deployed(yard: Path, words: list[
     assert make(yard, *words) == (0, [f"python -m hearthwatch {command} in eu-west-1"])
 
 
+@pytest.mark.parametrize("target", ["kill", "freeze", "flatten", "clear"])
+def test_the_kill_switch_of_a_run_on_this_machine_needs_no_deploy(yard: Path, target: str) -> None:
+    assert make(yard, target, "LOCAL=1", "WHY=x") == (
+        0,
+        [f"python -m hearthwatch {target} --local --why x in us-east-1"],
+    )
+
+
 def test_secrets_may_come_before_the_first_deploy(yard: Path) -> None:
     assert make(yard, "secrets") == (0, ["python -m hearthwatch secrets --stack hearthwatch in us-east-1"])
 
 
-@pytest.mark.parametrize("target", ["preflight", "mode"])
+@pytest.mark.parametrize("target", ["preflight", "mode", "kill", "freeze", "flatten", "clear"])
 def test_nothing_else_asks_about_a_stack_before_the_first_deploy(yard: Path, target: str) -> None:
     assert make(yard, target) == (2, [])
 

@@ -10,6 +10,7 @@ import pytest
 from shared.adapters.powertools.metrics import UNITS
 from shared.bootstrap.cloud import EVERY_SECRET
 from shared.domain.alerts import AlertKind
+from shared.domain.protection import STEPS, Standing, Traffic
 from shared.domain.trading_state import RULES, HaltReason, trading_state
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +29,12 @@ def test_the_table_of_trading_states_is_what_the_code_does(reason: HaltReason) -
     exits, words = "pass" if state.exits_allowed else "held", reason.value.replace("_", " ")
     row = f"| {words} | {state.mode.name} | {entries} | {resting} | {exits} | {RULES[reason].ends_when} |"
     assert row in ARCHITECTURE
+
+
+@pytest.mark.parametrize("standing", Standing)
+def test_the_table_of_stops_is_what_the_code_does(standing: Standing) -> None:
+    steps = [STEPS[standing, traffic].value for traffic in Traffic]
+    assert f"| {' | '.join([standing.value, *steps])} |" in ARCHITECTURE
 
 
 @pytest.mark.parametrize("kind", [kind for kind in AlertKind if kind not in NOT_RAISED_YET])

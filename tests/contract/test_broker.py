@@ -17,9 +17,10 @@ from shared.adapters.alpaca.session import connect_trading
 from shared.adapters.memory.broker import MemoryBroker
 from shared.adapters.memory.clock import SimulatedClock
 from shared.adapters.memory.matching import Exchange
+from shared.domain.assets import Symbol
 from shared.domain.bars import Bar
 from shared.domain.errors import BrokerRefusal, Refusal
-from shared.domain.orders import HeldPosition, OrderStatus
+from shared.domain.orders import Asset, HeldPosition, OrderStatus
 from shared.domain.session import TradingDay
 from shared.ports.broker import Broker, ExchangeCalendar
 from tests.fakes.venue import (
@@ -87,6 +88,30 @@ def test_the_account_starts_as_it_was_funded(venue: Venue) -> None:
     assert account.id == ACCOUNT
     assert (account.cash, account.equity, account.buying_power) == (CASH, CASH + 1000, CASH)
     assert not account.blocked
+
+
+def test_what_may_be_traded_is_said_of_each_symbol(venue: Venue) -> None:
+    venue.exchange.list_symbol(AAPL, tradable=False)
+
+    said = [venue.broker.asset(symbol) for symbol in (TSLA, BRK, AAPL)]
+
+    assert said == [
+        Asset(symbol=TSLA, active=True, tradable=True, fractionable=True),
+        Asset(symbol=BRK, active=True, tradable=True, fractionable=False),
+        Asset(symbol=AAPL, active=True, tradable=False, fractionable=True),
+    ]
+
+
+def test_a_halted_symbol_is_not_tradable_until_it_is_resumed(venue: Venue) -> None:
+    for act, tradable in ((venue.exchange.halt, False), (venue.exchange.resume, True)):
+        act(TSLA)
+        asset = venue.broker.asset(TSLA)
+        assert asset is not None
+        assert asset.tradable is tradable
+
+
+def test_a_symbol_the_broker_does_not_know_is_none(venue: Venue) -> None:
+    assert venue.broker.asset(Symbol("NOPE")) is None
 
 
 def test_a_position_bought_earlier_is_held_and_available(venue: Venue) -> None:

@@ -5,93 +5,116 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
-from tests.end_to_end.expected import Breach, Holding, Market
+from tests.end_to_end.expected import Course, Holding, Market, Stop
 from tests.end_to_end.replaying import CASH, Report
 
 HALF_A_CENT = Decimal("0.005")
 
 
-def check_replay(report: Report, market: Market, holdings: Sequence[Holding]) -> dict[str, Breach | None]:
-    """Check exits, fills, cash, gains and moves; return each symbol's breach for what a test wants to know besides."""
-    breaches = {held.symbol: market.breach(held) for held in holdings}
-    check_intents(report, market, breaches)
-    check_orders(report, market, breaches)
-    check_money(report, market, holdings, breaches)
+def check_replay(report: Report, market: Market, holdings: Sequence[Holding]) -> dict[str, Course]:
+    """Check stops, exits, fills, cash, gains and moves; return each symbol's course for what a test wants besides."""
+    courses = {held.symbol: market.course(held) for held in holdings}
+    check_intents(report, courses)
+    check_orders(report, courses)
+    check_money(report, market, holdings, courses)
     check_moves(report, market)
-    check_alerts(report)
+    check_alerts(report, courses)
     assert report["errors"] == []
-    return breaches
+    return courses
 
 
-def check_intents(report: Report, market: Market, breaches: dict[str, Breach | None]) -> None:
-    expected = []
-    for symbol, breach in breaches.items():
-        if breach is None:
-            continue
-        leaves = market.send_time(breach.at)
-        sold = leaves is not None and market.execution(symbol, breach.holding.quantity, leaves) is not None
-        expected.append((breach.at, symbol, "sell", breach.holding.quantity, "stop_loss", "FILLED" if sold else ""))
+def check_intents(report: Report, courses: dict[str, Course]) -> None:
+    """One intent for every stop that rests, at its tick, and one for the breach; nothing else, and no purchase."""
+    expected = [
+        (stop.planned, symbol, "broker_stop", stop.quantity, "FILLED" if not stop.left else "")
+        for symbol, course in courses.items()
+        for stop in course.stops
+    ]
+    expected += [
+        (course.breach.at, symbol, "stop_loss", course.breach.holding.quantity, "FILLED" if course.execution else "")
+        for symbol, course in courses.items()
+        if course.breach is not None
+    ]
     found = [
         (
             moment(intent["at"]),
             intent["symbol"],
-            intent["side"],
-            Decimal(intent["quantity"]),
             intent["reason"],
+            Decimal(intent["quantity"]),
             "FILLED" if intent["state"] == "FILLED" else "",
         )
         for intent in report["intents"]
     ]
     assert sorted(found) == sorted(expected)
+    assert {intent["side"] for intent in report["intents"]} <= {"sell"}
 
 
-def check_orders(report: Report, market: Market, breaches: dict[str, Breach | None]) -> None:
-    """Every exit is one order, sent as soon as the exchange takes it and filled from the bars after that."""
-    by_symbol = {order["symbol"]: order for order in report["orders"]}
-    assert len(by_symbol) == len(report["orders"])
-    due = {symbol for symbol, breach in breaches.items() if breach and market.send_time(breach.at)}
-    assert by_symbol.keys() == due
+def check_orders(report: Report, courses: dict[str, Course]) -> None:
+    """Every stop and every exit is one order, sent as soon as the exchange takes it, and filled as its bars allow."""
     ids = {intent["id"]: intent["symbol"] for intent in report["intents"]}
-    for symbol, order in by_symbol.items():
-        breach = breaches[symbol]
-        assert breach is not None
-        sent = moment(order["sent_at"])
-        assert ids[order["id"]] == symbol
-        assert (order["side"], order["type"], Decimal(order["quantity"])) == ("sell", "market", breach.holding.quantity)
-        assert sent == market.send_time(breach.at)
-        execution = market.execution(symbol, breach.holding.quantity, sent)
-        if execution is None:
-            assert order["state"] != "filled"
-            continue
-        assert order["state"] == "filled"
-        assert Decimal(order["filled_quantity"]) == breach.holding.quantity
-        assert moment(order["filled_at"]) == execution.at
-        assert execution.low <= Decimal(order["fill_price"]) <= execution.high
+    assert len({order["id"] for order in report["orders"]}) == len(report["orders"])
+    for symbol, course in courses.items():
+        orders = sorted((o for o in report["orders"] if o["symbol"] == symbol), key=lambda o: moment(o["sent_at"]))
+        assert {ids[order["id"]] for order in orders} <= {symbol}
+        stops = [order for order in orders if order["type"] == "stop"]
+        expected = [stop for stop in course.stops if stop.sent is not None]
+        assert len(stops) == len(expected)
+        for order, stop in zip(stops, expected, strict=True):
+            check_stop(order, stop)
+        exits = [order for order in orders if order["type"] != "stop"]
+        assert len(exits) == (course.sent is not None)
+        for order in exits:
+            check_exit(order, course)
+    assert {order["symbol"] for order in report["orders"]} <= courses.keys()
 
 
-def check_money(
-    report: Report, market: Market, holdings: Sequence[Holding], breaches: dict[str, Breach | None]
-) -> None:
+def check_stop(order: dict[str, Any], stop: Stop) -> None:
+    assert (order["side"], Decimal(order["quantity"]), moment(order["sent_at"])) == ("sell", stop.quantity, stop.sent)
+    assert Decimal(order["filled_quantity"]) == stop.quantity - stop.left
+    if not stop.fills:
+        assert order["state"] in ("new", "canceled")
+        return
+    price = Decimal(order["fill_price"])
+    assert moment(order["filled_at"]) == stop.fills[-1].at
+    if len(stop.fills) == 1:
+        assert price == stop.fills[0].price
+    assert min(fill.low for fill in stop.fills) <= price <= max(fill.high for fill in stop.fills)
+    assert (order["state"] == "filled") == (not stop.left)
+
+
+def check_exit(order: dict[str, Any], course: Course) -> None:
+    assert course.breach is not None
+    quantity = course.breach.holding.quantity
+    assert (order["side"], order["type"], Decimal(order["quantity"])) == ("sell", "market", quantity)
+    assert moment(order["sent_at"]) == course.sent
+    if course.execution is None:
+        assert order["state"] != "filled"
+        return
+    assert order["state"] == "filled"
+    assert Decimal(order["filled_quantity"]) == quantity
+    assert moment(order["filled_at"]) == course.execution.at
+    assert course.execution.low <= Decimal(order["fill_price"]) <= course.execution.high
+
+
+def check_money(report: Report, market: Market, holdings: Sequence[Holding], courses: dict[str, Course]) -> None:
     """Cash is the start, plus what was sold and paid out; gains are measured from the entries of the file."""
-    sold = {order["symbol"]: order for order in report["orders"] if order["state"] == "filled"}
     cash, realised, unrealised, worth, kept = CASH, Decimal(0), Decimal(0), Decimal(0), []
     for held in holdings:
-        order = sold.get(held.symbol)
-        cost = held.quantity * held.entry
-        earned = market.dividends(held, moment(order["filled_at"]) if order else None)
-        cash += earned
-        realised += earned
-        if order is not None:
-            proceeds = Decimal(order["filled_quantity"]) * Decimal(order["fill_price"])
-            cash += proceeds
-            realised += proceeds - cost
-            continue
-        last = market.at_the_end(held)
-        value = last.quantity * market.last_close(held.symbol)
-        worth += value
-        unrealised += value - cost
-        kept.append((held.symbol, last.quantity))
+        course = courses[held.symbol]
+        orders = [o for o in report["orders"] if o["symbol"] == held.symbol and Decimal(o["filled_quantity"])]
+        proceeds = sum((Decimal(o["filled_quantity"]) * Decimal(o["fill_price"]) for o in orders), Decimal(0))
+        left = Decimal(0) if course.execution is not None else course.left.quantity
+        paid = held.quantity * held.entry
+        cost = left * course.left.cost
+        cash += proceeds + course.earned
+        realised += proceeds + course.earned - (paid - cost)
+        if left:
+            value = left * market.last_close(held.symbol)
+            worth += value
+            unrealised += value - cost
+            kept.append((held.symbol, left))
     end = report["end"]
     assert abs(Decimal(end["cash"]) - cash) < HALF_A_CENT
     assert abs(Decimal(end["equity"]) - cash - worth) < HALF_A_CENT
@@ -117,12 +140,11 @@ def check_moves(report: Report, market: Market) -> None:
         assert abs(change) >= 5
 
 
-def check_alerts(report: Report) -> None:
-    """Every stop and every move is told, at its own tick."""
-    told = {(alert["kind"], alert["at"]) for alert in report["alerts"]}
-    told_symbols = len(report["intents"]) and {intent["at"] for intent in report["intents"]}
-    for at in told_symbols or ():
-        assert ("stop_triggered", at) in told
+def check_alerts(report: Report, courses: dict[str, Course]) -> None:
+    """Every sale is told when it begins: a second one of the lot within the quarter of an hour joins the first."""
+    told = {moment(alert["at"]) for alert in report["alerts"] if alert["kind"] == "stop_triggered"}
+    assert {course.sold_at for course in courses.values() if course.sold_at} <= told
+    assert bool(told) == any(course.sold_at for course in courses.values())
     for alert in report["alerts"]:
         assert alert["channels"] == sorted({*alert["channels"]} & {"discord", "email"}) != []
         assert alert["severity"] in ("info", "warning", "critical")

@@ -2,7 +2,13 @@
 
 A symbol has a price from its first bar of a session on; the price is the close of the newest bar that has ended. A
 close further than a fifth from the last good price waits for the next tick to say the same. The first price at or
-below the stop is a breach.
+below the stop is a breach: what is held then is sold at market.
+
+The whole shares rest under a stop at the exchange from the first tick on, and are sold inside the first bar that
+reaches it, at the worse of the stop and the bar's open, up to a tenth of its volume; unless, on bars of up to five
+minutes, the bar leaves the close before it in the same session by more than a fifth. A split ends the stop, a
+dividend moves it, and the same tick places a new one. It is sent while the session is open and no price seen has
+reached it; planned too long ago it is given up, and planned anew a tick later. A breach withdraws what is left of it.
 """
 
 from __future__ import annotations
@@ -11,7 +17,7 @@ import csv
 import gzip
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_UP, Decimal
 from pathlib import Path
@@ -20,6 +26,7 @@ from zoneinfo import ZoneInfo
 
 NEW_YORK = ZoneInfo("America/New_York")
 CENT = Decimal("0.01")
+TICK = Decimal("0.0001")
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
 WINDOW = timedelta(minutes=15)
@@ -30,6 +37,7 @@ class Row(NamedTuple):
 
     start: datetime
     end: datetime
+    open: Decimal
     low: Decimal
     high: Decimal
     close: Decimal
@@ -53,17 +61,27 @@ class Holding:
     quantity: Decimal
     entry: Decimal
     loss: Decimal
+    paid: Decimal | None = None
+
+    @property
+    def cost(self) -> Decimal:
+        """Give what a share of today cost: splits change it, dividends do not."""
+        return self.entry if self.paid is None else self.paid
 
     @property
     def stop(self) -> Decimal:
-        return (self.entry * (1 - self.loss)).quantize(CENT, ROUND_HALF_UP)
+        level = self.entry * (1 - self.loss)
+        return level.quantize(CENT if level >= 1 else TICK, ROUND_HALF_UP)
+
+    def less(self, sold: Decimal) -> Holding:
+        return replace(self, quantity=self.quantity - sold)
 
     def after(self, action: Action) -> Holding:
-        return Holding(
-            symbol=self.symbol,
+        return replace(
+            self,
             quantity=self.quantity * action.ratio,
             entry=self.entry / action.ratio - action.cash,
-            loss=self.loss,
+            paid=self.cost / action.ratio,
         )
 
     def as_json(self) -> dict[str, str]:
@@ -76,10 +94,53 @@ class Holding:
 
 
 class Breach(NamedTuple):
-    """The tick at which a stop must be seen as breached, and the position as it stood then."""
+    """The tick at which a stop must be seen as breached, and what was held then."""
 
     at: datetime
     holding: Holding
+
+
+class Fill(NamedTuple):
+    """Shares sold at the end of a bar, within its prices; at exactly `price` where that is certain."""
+
+    at: datetime
+    quantity: Decimal
+    low: Decimal
+    high: Decimal
+    price: Decimal | None
+
+
+@dataclass(kw_only=True)
+class Stop:
+    """A stop planned at a tick and, unless it grew too old before, sent at one; and what it sold."""
+
+    planned: datetime
+    sent: datetime | None = None
+    quantity: Decimal
+    level: Decimal
+    fills: list[Fill] = field(default_factory=list)
+
+    @property
+    def left(self) -> Decimal:
+        return self.quantity - sum((fill.quantity for fill in self.fills), Decimal(0))
+
+
+@dataclass(kw_only=True)
+class Course:
+    """What must become of one position: its stops, its breach if any, what it earned, and what is left of it."""
+
+    stops: list[Stop] = field(default_factory=list)
+    breach: Breach | None = None
+    sent: datetime | None = None
+    execution: Execution | None = None
+    earned: Decimal = Decimal(0)
+    left: Holding
+
+    @property
+    def sold_at(self) -> datetime | None:
+        """Say when the first share was sold or bound to be."""
+        times = [fill.at for stop in self.stops for fill in stop.fills]
+        return min([*times, *([self.breach.at] if self.breach else [])], default=None)
 
 
 class Swing(NamedTuple):
@@ -135,8 +196,11 @@ class Market:
             opens, _ = session(new_york_day(tick))
             yield tick, rows[place].close if place >= 0 and ends[place] > opens else None
 
-    def judged(self, symbol: str) -> Iterator[tuple[datetime, Decimal | None, Decimal | None]]:
-        """Yield every tick with the price to act on and the last good price before it, carried over actions."""
+    def judged(self, symbol: str) -> Iterator[tuple[datetime, Decimal | None, Decimal | None, Decimal | None]]:
+        """Yield every tick with the price to act on, the last good one before it, and a jump that waits.
+
+        What is remembered is carried over actions.
+        """
         good: Decimal | None = None
         suspect: Decimal | None = None
         day: date | None = None
@@ -146,45 +210,90 @@ class Market:
                 suspect = None if suspect is None else suspect / action.ratio - action.cash
             day = new_york_day(tick)
             if price is None:
-                yield tick, None, good
+                yield tick, None, good, suspect
             elif good is None or abs(price - good) * 5 <= good or confirmed(price, good, suspect):
-                yield tick, price, good
+                yield tick, price, good, None
                 good, suspect = price, None
             else:
-                yield tick, None, good
+                yield tick, None, good, price
                 suspect = price
 
-    def breach(self, held: Holding) -> Breach | None:
-        """Find the tick at which the position's stop is breached first."""
-        day: date | None = None
-        for tick, price, _ in self.judged(held.symbol):
-            for action in self._going_ex(held.symbol, day, new_york_day(tick)):
-                held = held.after(action)
-            day = new_york_day(tick)
-            if price is not None and price <= held.stop:
-                return Breach(tick, held)
-        return None
+    def course(self, held: Holding) -> Course:
+        """Follow one position from tick to tick to the end of the range, or until nothing of it is held."""
+        course = Course(left=held)
+        resting: Stop | None = None
+        day, last = None, self._start()
+        for tick, price, _, suspect in self.judged(held.symbol):
+            today = new_york_day(tick)
+            for action in self._going_ex(held.symbol, day, today):
+                course.earned += course.left.quantity * action.cash
+                stop = course.left.stop
+                course.left = course.left.after(action)
+                if action.ratio != 1 or course.left.stop != stop:
+                    resting = None
+            day = today
+            course.left = course.left.less(self._sold_in(resting, held.symbol, last, tick))
+            last = tick
+            if resting is not None and not resting.left:
+                resting = None
+            if price is not None and price <= course.left.stop and course.left.quantity:
+                course.breach = Breach(tick, course.left)
+                course.sent = self.send_time(tick)
+                if course.sent is not None:
+                    course.execution = self.execution(held.symbol, course.left.quantity, course.sent)
+                return course
+            whole = course.left.quantity.to_integral_value(ROUND_DOWN)
+            if resting is None and whole:
+                resting = Stop(planned=tick, quantity=whole, level=course.left.stop)
+                course.stops.append(resting)
+            if resting is not None and resting.sent is None and not self._is_sent(resting, tick, price or suspect):
+                resting = None
+        return course
 
-    def at_the_end(self, held: Holding) -> Holding:
-        """Carry a position that is kept over every action of the range."""
-        for action in self._going_ex(held.symbol, self.days[0], self.days[-1]):
-            held = held.after(action)
-        return held
+    def _is_sent(self, stop: Stop, tick: datetime, seen: Decimal | None) -> bool:
+        """Send a planned stop where that can be; say whether it still stands."""
+        opens, closes = session(new_york_day(tick))
+        if tick - stop.planned > max(10 * MINUTE, 5 * self.step):
+            return False
+        if opens <= tick < closes and (seen is None or seen > stop.level):
+            stop.sent = tick
+        return True
 
-    def dividends(self, held: Holding, until: datetime | None) -> Decimal:
-        """Sum what a position earns in cash while it is held, `until` being when it was sold."""
-        earned = Decimal(0)
-        for action in self._going_ex(held.symbol, self.days[0], self.days[-1]):
-            if until is None or session(action.on)[0] < until:
-                earned += held.quantity * action.cash
-                held = held.after(action)
-        return earned
+    def _start(self) -> datetime:
+        return session(self.days[0])[0]
+
+    def _sold_in(self, stop: Stop | None, symbol: str, after: datetime, upto: datetime) -> Decimal:
+        """Let the bars that ended since the tick before work on a stop; return the shares it sold."""
+        sold = Decimal(0)
+        rows = self.rows[symbol]
+        for place, row in enumerate(rows):
+            if stop is None or stop.sent is None or row.start < stop.sent:
+                continue
+            if not after < row.end <= upto or not stop.left:
+                continue
+            if stop.fills or self._elects(rows, place, stop.level):
+                quantity = min(stop.left, (row.volume / 10).to_integral_value(ROUND_DOWN))
+                price = None if stop.fills else min(stop.level, row.open).quantize(TICK, ROUND_HALF_UP)
+                if quantity:
+                    stop.fills.append(Fill(row.end, quantity, row.low, row.high, price))
+                    sold += quantity
+        return sold
+
+    def _elects(self, rows: Sequence[Row], place: int, level: Decimal) -> bool:
+        """Say whether a bar reaches a stop, and no price band paused trading in it."""
+        row = rows[place]
+        if row.low > level or not row.volume:
+            return False
+        if place == 0 or self.step > 5 * MINUTE or new_york_day(rows[place - 1].start) != new_york_day(row.start):
+            return True
+        before = rows[place - 1].close
+        return before * Decimal("0.8") <= row.low and row.high <= before * Decimal("1.2")
 
     def swings(self, symbol: str) -> Iterator[Swing]:
         """Find departures of 5 % from an extreme of the 15 minutes before, or from the tick before on longer bars."""
         seen: list[tuple[datetime, Decimal]] = []
         quiet_until: datetime | None = None
-        for tick, price, good in self.judged(symbol):
+        for tick, price, good, _ in self.judged(symbol):
             if price is None:
                 continue
             if self.step > WINDOW:
@@ -311,5 +420,5 @@ def _row(line: Mapping[str, str], step: timedelta, span: tuple[date, date]) -> I
     opens, closes = session(day)
     start, end = (opens, closes) if step == DAY else (max(stamp, opens), min(stamp + step, closes))
     if span[0] <= day <= span[1] and start < end:
-        numbers = (Decimal(line[name]) for name in ("low", "high", "close", "volume"))
+        numbers = (Decimal(line[name]) for name in ("open", "low", "high", "close", "volume"))
         yield Row(start, end, *numbers)

@@ -21,7 +21,7 @@ STEPS = st.sampled_from([0, 0, 0, 0, 1, -1, 1, -1, 2, -3, 6, -6, -12, 25, -25, 4
 """How many dollars the next bar's close lies from the one before; None is a step without a trade."""
 LOSSES = st.sampled_from(["0.01", "0.05", "0.10", "0.20", "0.50"])
 ACTIONS = st.sampled_from(["split,2,", "split,0.5,", "dividend,,1", "dividend,,8"])
-QUANTITIES = st.sampled_from(["1", "10", "10.4", "0.000000002", "333"])
+QUANTITIES = st.sampled_from(["1", "10", "10.4", "3.7", "0.000000002", "333"])
 
 
 def closes(steps: list[int | None], start: int) -> list[int | None]:
@@ -32,7 +32,7 @@ def closes(steps: list[int | None], start: int) -> list[int | None]:
 
 @given(
     steps=st.lists(st.lists(STEPS, min_size=1, max_size=14), min_size=1, max_size=3),
-    minutes=st.sampled_from([1, 5]),
+    minutes=st.sampled_from([1, 5, 15]),
     action=st.none() | ACTIONS,
     loss=LOSSES,
     above=st.integers(min_value=-10, max_value=30),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +15,7 @@ from tests.end_to_end.checker import check_replay, moment
 from tests.end_to_end.expected import (
     DAY,
     MINUTE,
+    Course,
     Holding,
     Market,
     Row,
@@ -65,35 +66,33 @@ def test_a_crash_day_sells_every_breached_stop_once_and_nothing_else(five_minute
     bars = market(five_minutes, TECH, 5 * MINUTE, CRASH, CRASH)
     held = spread_over_the_day(bars, CRASH)
     report = replay(tmp_path, "--bars", five_minutes, "--from", CRASH, "--to", CRASH, holdings=held)
-    breaches = check_replay(report, bars, held)
-    times = {breach.at for breach in breaches.values() if breach}
+    courses = check_replay(report, bars, held)
+    times = {course.sold_at for course in courses.values() if course.sold_at}
     assert len(times) >= 4
-    assert breaches["MSFT"] is None
-    assert session(new_york_day(min(times)))[1] in times
+    assert courses["MSFT"].sold_at is None
+    assert session(bars.days[0])[1] in {course.breach.at for course in courses.values() if course.breach}
 
 
-def test_a_breach_in_the_last_bar_is_sold_at_the_next_open(five_minutes: Path, tmp_path: Path) -> None:
+def test_a_fraction_that_the_last_bar_breaches_is_sold_at_the_next_open(five_minutes: Path, tmp_path: Path) -> None:
     bars = market(five_minutes, TECH, 5 * MINUTE, CRASH, AFTER_CRASH)
     held = spread_over_the_day(bars, CRASH)
     report = replay(tmp_path, "--bars", five_minutes, "--from", CRASH, "--to", AFTER_CRASH, holdings=held)
-    breaches = check_replay(report, bars, held)
+    courses = check_replay(report, bars, held)
     closes, reopens = session(bars.days[0])[1], session(bars.days[1])[0]
-    late = {symbol for symbol, breach in breaches.items() if breach and breach.at == closes}
+    late = [course for course in courses.values() if course.breach and course.breach.at == closes]
     assert late
-    sent = {order["symbol"]: moment(order["sent_at"]) for order in report["orders"]}
-    assert {sent[symbol] for symbol in late} == {reopens}
+    assert {course.sent for course in late} == {reopens}
 
 
-def test_a_position_bought_above_its_stop_is_sold_at_the_first_tick_with_a_price(
-    five_minutes: Path, tmp_path: Path
+@pytest.mark.parametrize("quantity", ["4", "0.4"])
+def test_a_position_bought_above_its_stop_is_sold_in_the_first_bar_or_at_the_first_price(
+    five_minutes: Path, tmp_path: Path, quantity: str
 ) -> None:
     bars = market(five_minutes, TECH, 5 * MINUTE, CRASH, CRASH)
     first = bars.rows["NVDA"][0].close
-    held = [Holding(symbol="NVDA", quantity=Decimal(4), entry=first * 2, loss=Decimal("0.20"))]
+    held = [Holding(symbol="NVDA", quantity=Decimal(quantity), entry=first * 2, loss=Decimal("0.20"))]
     report = replay(tmp_path, "--bars", five_minutes, "--from", CRASH, "--to", CRASH, holdings=held)
-    breach = check_replay(report, bars, held)["NVDA"]
-    assert breach is not None
-    assert breach.at == bars.rows["NVDA"][0].end
+    assert check_replay(report, bars, held)["NVDA"].sold_at == bars.rows["NVDA"][0].end
 
 
 def test_a_week_of_minutes_with_gaps_sells_what_is_due(reference_data: ReferenceData, tmp_path: Path) -> None:
@@ -106,8 +105,8 @@ def test_a_week_of_minutes_with_gaps_sells_what_is_due(reference_data: Reference
         place = lows[len(lows) * (number + 1) // (len(names) + 1)]
         held.append(stop_breached_at(rows, place, symbol=symbol, quantity=QUANTITIES[number], loss=LOSSES[number]))
     report = replay(tmp_path, "--bars", folder, "--from", "2025-10-06", "--to", "2025-10-10", holdings=held)
-    breaches = check_replay(report, bars, held)
-    assert all(breaches.values())
+    courses = check_replay(report, bars, held)
+    assert all(course.sold_at for course in courses.values())
     assert report["ticks"] == 5 * 391
 
 
@@ -122,8 +121,8 @@ def test_hourly_bars_of_a_crash_sell_what_is_due(reference_data: ReferenceData, 
         held.append(stop_breached_at(rows, place, symbol=symbol, quantity=QUANTITIES[number], loss=LOSSES[number]))
     words = ("--bars", folder, "--symbols", "AAPL,SPY", "--from", "2020-03-05", "--to", "2020-03-13")
     report = replay(tmp_path, *words, holdings=held)
-    breaches = check_replay(report, bars, held)
-    assert all(breaches.values())
+    courses = check_replay(report, bars, held)
+    assert all(course.sold_at for course in courses.values())
 
 
 @pytest.fixture
@@ -133,6 +132,10 @@ def daily(reference_data: ReferenceData) -> Path:
 
 SPLIT_MONTH = ("2020-08-03", "2020-09-30")
 DAILY = ("AAPL", "NVDA")
+
+
+def nothing_is_sold(courses: Mapping[str, Course]) -> bool:
+    return not any(course.sold_at for course in courses.values())
 
 
 def kept_over_the_split(bars: Market) -> list[Holding]:
@@ -148,21 +151,24 @@ def test_daily_bars_sell_nothing_over_a_known_split(daily: Path, tmp_path: Path)
     held = kept_over_the_split(bars)
     words = ("--bars", daily, "--symbols", ",".join(DAILY), "--from", SPLIT_MONTH[0], "--to", SPLIT_MONTH[1])
     report = replay(tmp_path, *words, holdings=held)
-    assert check_replay(report, bars, held) == {"AAPL": None, "NVDA": None}
-    assert report["orders"] == []
+    assert nothing_is_sold(check_replay(report, bars, held))
     kept = {position["symbol"]: position["quantity"] for position in report["end"]["positions"]}
     assert kept["AAPL"] == "42"
 
 
-def test_an_unknown_split_sells_once_the_next_tick_confirms_the_price(daily: Path, tmp_path: Path) -> None:
+def test_over_an_unknown_split_the_stop_sells_at_once_and_a_fraction_once_confirmed(
+    daily: Path, tmp_path: Path
+) -> None:
     copy = copied(daily, tmp_path / "bars", DAILY)
     bars = market(copy, DAILY, DAY, *SPLIT_MONTH)
     held = kept_over_the_split(bars)
     words = ("--bars", copy, "--from", SPLIT_MONTH[0], "--to", SPLIT_MONTH[1])
     report = replay(tmp_path, *words, holdings=held)
-    breach = check_replay(report, bars, held)["AAPL"]
-    assert breach is not None
-    assert str(new_york_day(breach.at)) == "2020-09-01"
+    course = check_replay(report, bars, held)["AAPL"]
+    assert course.breach is not None
+    assert str(new_york_day(course.breach.at)) == "2020-09-01"
+    assert course.breach.holding.quantity == Decimal("0.5")
+    assert [str(new_york_day(fill.at)) for stop in course.stops for fill in stop.fills] == ["2020-08-31"]
     assert "price_unconfirmed" in {alert["kind"] for alert in report["alerts"]}
 
 
@@ -174,7 +180,7 @@ def test_a_split_file_given_by_name_counts_like_one_beside_the_bars(daily: Path,
     held = kept_over_the_split(bars)
     words = ("--bars", copy, "--actions", actions, "--from", SPLIT_MONTH[0], "--to", SPLIT_MONTH[1])
     report = replay(tmp_path, *words, holdings=held)
-    assert check_replay(report, bars, held) == {"AAPL": None, "NVDA": None}
+    assert nothing_is_sold(check_replay(report, bars, held))
 
 
 def test_a_stop_set_after_the_split_is_judged_in_new_shares(daily: Path, tmp_path: Path) -> None:
@@ -187,9 +193,9 @@ def test_a_stop_set_after_the_split_is_judged_in_new_shares(daily: Path, tmp_pat
     held[0].entry = held[0].entry.quantize(Decimal("0.01"))
     words = ("--bars", daily, "--symbols", ",".join(DAILY), "--from", span[0], "--to", span[1])
     report = replay(tmp_path, *words, holdings=held)
-    breach = check_replay(report, bars, held)["AAPL"]
-    assert breach is not None
-    assert breach.holding.quantity == 8
+    course = check_replay(report, bars, held)["AAPL"]
+    assert [stop.quantity for stop in course.stops] == [2, 8]
+    assert course.stops[-1].left == 0
 
 
 SPLIT_DAYS = ("2014-06-05", "2014-06-09")
@@ -208,20 +214,24 @@ def test_minute_bars_sell_nothing_over_a_seven_for_one_split(
     held = [Holding(symbol="AAPL", quantity=Decimal("3.3"), entry=bars.rows["AAPL"][0].close, loss=Decimal("0.05"))]
     words = ("--bars", split_minutes, "--symbols", "AAPL", "--from", SPLIT_DAYS[0], "--to", SPLIT_DAYS[1])
     report = replay(tmp_path, *words, *quotes, holdings=held)
-    assert check_replay(report, bars, held) == {"AAPL": None}
+    assert nothing_is_sold(check_replay(report, bars, held))
     assert report["moves"] == []
     assert [position["quantity"] for position in report["end"]["positions"]] == ["23.1"]
 
 
-def test_minute_bars_sell_over_an_unknown_split(split_minutes: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("quantity", ["3", "0.3"], ids=["under its stop", "by the confirmed price"])
+def test_minute_bars_sell_once_over_an_unknown_split(split_minutes: Path, tmp_path: Path, quantity: str) -> None:
     copy = copied(split_minutes, tmp_path / "bars", ("AAPL",))
     bars = market(copy, ("AAPL",), MINUTE, *SPLIT_DAYS)
-    held = [Holding(symbol="AAPL", quantity=Decimal(3), entry=bars.rows["AAPL"][0].close, loss=Decimal("0.05"))]
+    held = [Holding(symbol="AAPL", quantity=Decimal(quantity), entry=bars.rows["AAPL"][0].close, loss=Decimal("0.05"))]
     report = replay(tmp_path, "--bars", copy, "--from", SPLIT_DAYS[0], "--to", SPLIT_DAYS[1], holdings=held)
-    breach = check_replay(report, bars, held)["AAPL"]
-    assert breach is not None
     opens = session(bars.days[-1])[0]
-    assert breach.at == opens + 2 * MINUTE
+    course = check_replay(report, bars, held)["AAPL"]
+    if quantity == "3":
+        assert course.sold_at == opens + MINUTE
+        return
+    assert course.breach is not None
+    assert course.breach.at == opens + 2 * MINUTE
 
 
 def test_a_stop_breached_in_the_first_minute_after_a_split_sells_at_once(tmp_path: Path) -> None:
@@ -231,9 +241,9 @@ def test_a_stop_breached_in_the_first_minute_after_a_split_sells_at_once(tmp_pat
     bars = market(folder, ("TSLA",), MINUTE, "2026-03-04", "2026-03-05", actions=actions)
     held = [Holding(symbol="TSLA", quantity=Decimal(10), entry=Decimal(700), loss=Decimal("0.05"))]
     report = replay(tmp_path, "--bars", folder, holdings=held)
-    breach = check_replay(report, bars, held)["TSLA"]
-    assert breach is not None
-    assert breach.at == session(bars.days[1])[0] + MINUTE
+    course = check_replay(report, bars, held)["TSLA"]
+    assert [stop.quantity for stop in course.stops] == [10, 70]
+    assert course.sold_at == session(bars.days[1])[0] + MINUTE
 
 
 def test_a_known_dividend_lowers_the_stop_for_good(tmp_path: Path) -> None:
@@ -243,28 +253,28 @@ def test_a_known_dividend_lowers_the_stop_for_good(tmp_path: Path) -> None:
     bars = market(folder, ("TSLA",), MINUTE, "2026-03-04", "2026-03-05", actions=actions)
     held = [Holding(symbol="TSLA", quantity=Decimal(10), entry=Decimal(100), loss=Decimal("0.05"))]
     report = replay(tmp_path, "--bars", folder, holdings=held)
-    assert check_replay(report, bars, held) == {"TSLA": None}
+    course = check_replay(report, bars, held)["TSLA"]
+    assert nothing_is_sold({"TSLA": course})
+    assert [stop.level for stop in course.stops] == [Decimal(95), Decimal("90.25")]
     assert Decimal(report["end"]["cash"]) == Decimal(25050)
 
 
-def test_one_wild_print_sells_nothing_and_a_confirmed_gap_sells(tmp_path: Path) -> None:
+@pytest.mark.parametrize("quantity", ["10", "0.5"])
+def test_one_wild_print_sells_nothing_and_a_confirmed_gap_sells(tmp_path: Path, quantity: str) -> None:
     folder = hand_made(tmp_path / "bars", {"2026-03-04": ["100", "100", "60", "100", "100", "70", "70", "70"]})
     bars = market(folder, ("TSLA",), MINUTE, "2026-03-04", "2026-03-04")
-    held = [Holding(symbol="TSLA", quantity=Decimal(10), entry=Decimal(100), loss=Decimal("0.20"))]
+    held = [Holding(symbol="TSLA", quantity=Decimal(quantity), entry=Decimal(100), loss=Decimal("0.20"))]
     report = replay(tmp_path, "--bars", folder, holdings=held)
-    breach = check_replay(report, bars, held)["TSLA"]
-    assert breach is not None
-    assert breach.at == session(bars.days[0])[0] + 7 * MINUTE
+    assert check_replay(report, bars, held)["TSLA"].sold_at == session(bars.days[0])[0] + 7 * MINUTE
 
 
-def test_a_gap_of_exactly_a_fifth_sells_on_one_print(tmp_path: Path) -> None:
+@pytest.mark.parametrize("quantity", ["10", "0.5"])
+def test_a_gap_of_exactly_a_fifth_sells_on_one_print(tmp_path: Path, quantity: str) -> None:
     folder = hand_made(tmp_path / "bars", {"2026-03-04": ["100", "100", "80", "100", "100"]})
     bars = market(folder, ("TSLA",), MINUTE, "2026-03-04", "2026-03-04")
-    held = [Holding(symbol="TSLA", quantity=Decimal(10), entry=Decimal(100), loss=Decimal("0.20"))]
+    held = [Holding(symbol="TSLA", quantity=Decimal(quantity), entry=Decimal(100), loss=Decimal("0.20"))]
     report = replay(tmp_path, "--bars", folder, holdings=held)
-    breach = check_replay(report, bars, held)["TSLA"]
-    assert breach is not None
-    assert breach.at == session(bars.days[0])[0] + 3 * MINUTE
+    assert check_replay(report, bars, held)["TSLA"].sold_at == session(bars.days[0])[0] + 3 * MINUTE
 
 
 def test_minutes_without_trades_delay_the_fill_and_lose_nothing(tmp_path: Path) -> None:
@@ -272,9 +282,12 @@ def test_minutes_without_trades_delay_the_fill_and_lose_nothing(tmp_path: Path) 
     bars = market(folder, ("TSLA",), MINUTE, "2026-03-04", "2026-03-04")
     held = [Holding(symbol="TSLA", quantity=Decimal(8), entry=Decimal(100), loss=Decimal("0.05"))]
     report = replay(tmp_path, "--bars", folder, holdings=held)
-    check_replay(report, bars, held)
-    order = report["orders"][0]
-    assert moment(order["filled_at"]) - moment(order["sent_at"]) == timedelta(minutes=4)
+    course = check_replay(report, bars, held)["TSLA"]
+    assert [fill.quantity for fill in course.stops[0].fills] == [5]
+    assert course.breach is not None
+    assert course.execution is not None
+    assert course.breach.holding.quantity == 3
+    assert course.execution.at - course.breach.at == timedelta(minutes=3)
 
 
 def hand_made(folder: Path, closes: dict[str, list[str]], volume: int = 100_000) -> Path:

@@ -88,6 +88,10 @@ def sample_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+OF_A_FILL = {"filled_at", "fill_price"}
+"""What an order that rests, or ended without a trade, has no value for."""
+
+
 @pytest.fixture(scope="module")
 def sample_report(sample_run: Path) -> Report:
     read: Report = json.loads((sample_run / "report.json").read_text(encoding="utf-8"))
@@ -105,7 +109,9 @@ def test_money_is_text_times_end_with_z_and_counts_are_whole(sample_report: Repo
     pairs = list(leaves(sample_report))
     assert {name for name, _ in pairs} >= MONEY | TIMES | TEXTS | NUMBERS | COUNTS
     for name, value in pairs:
-        if name in MONEY:
+        if value is None:
+            assert name in OF_A_FILL
+        elif name in MONEY:
             assert isinstance(value, str)
             assert AMOUNT.fullmatch(value), (name, value)
         elif name in TIMES:
@@ -122,7 +128,7 @@ def test_money_is_text_times_end_with_z_and_counts_are_whole(sample_report: Repo
 
 
 def test_an_exit_that_found_no_trade_expires_with_nulls_and_is_prepared_again(tmp_path: Path) -> None:
-    report = replay_one_day(tmp_path, ["100", "90"])
+    report = replay_one_day(tmp_path, ["100", "90"], quantity="0.5")
     order = report["orders"][0]
     assert (order["filled_at"], order["fill_price"], order["filled_quantity"]) == (None, None, "0")
     assert order["state"] == "expired"
@@ -207,13 +213,19 @@ def test_positions_in_another_order_end_with_the_same_report(tmp_path: Path) -> 
     assert results[0] == results[1]
 
 
-def replay_one_day(tmp_path: Path, closes: list[str]) -> Report:
+def test_a_stop_that_rests_to_the_end_has_nulls_for_its_fill(tmp_path: Path) -> None:
+    [order] = replay_one_day(tmp_path, ["100", "99"])["orders"]
+    assert (order["type"], order["state"]) == ("stop", "new")
+    assert (order["filled_at"], order["fill_price"], order["filled_quantity"]) == (None, None, "0")
+
+
+def replay_one_day(tmp_path: Path, closes: list[str], quantity: str = "1") -> Report:
     folder = tmp_path / "bars"
     folder.mkdir()
     rows = [f"2026-03-04T14:{30 + n}:00Z,{p},{p},{p},{p},1000" for n, p in enumerate(closes)]
     rows.append(f"2026-03-04T14:{30 + len(closes)}:00Z,{closes[-1]},{closes[-1]},{closes[-1]},{closes[-1]},0")
     (folder / "TSLA.csv").write_text("\n".join(["ts,open,high,low,close,volume", *rows]) + "\n", encoding="utf-8")
-    held = Holding(symbol="TSLA", quantity=Decimal(1), entry=Decimal(100), loss=Decimal("0.05"))
+    held = Holding(symbol="TSLA", quantity=Decimal(quantity), entry=Decimal(100), loss=Decimal("0.05"))
     write_portfolio(tmp_path / "portfolio.json", [held])
     return replay(tmp_path, "--bars", folder, holdings=[held])
 

@@ -19,6 +19,7 @@ from shared.domain.journal import first_break
 from shared.domain.ledger import Ledger
 from shared.domain.orders import Order, OrderStatus
 from shared.domain.positions import Position, lot_id
+from shared.domain.protection import ProtectionRules
 from shared.domain.times import Tick
 from shared.use_cases.place_orders import PlaceReport
 from shared.use_cases.prepare_entry import EntryOutcome, ProposeEntry
@@ -50,7 +51,10 @@ def held(symbol: Symbol, quantity: str, entry: str, stop_loss: str = "0.05", **e
 
 
 class Desk:
-    """The desk starts reconciled and with one polled minute, unless it is told to start `blank`."""
+    """The desk starts reconciled and with one polled minute, unless it is told to start `blank`.
+
+    Without `stops` nothing rests at the broker, so that a story is about the software stop alone.
+    """
 
     def __init__(
         self,
@@ -61,6 +65,7 @@ class Desk:
         rules: Rules | None = None,
         price: str = "100",
         blank: bool = False,
+        stops: bool = False,
     ) -> None:
         self.faults = Faults()
         self.primary, self.backup = ScriptedPrices("primary"), ScriptedPrices("backup")
@@ -84,6 +89,8 @@ class Desk:
         }
         channels = {channel: self.faults.around(str(channel), ports.channels[channel]) for channel in Channel}
         self.ports = replace(ports, **wrapped, channels=channels)
+        if not stops:
+            rules = replace(rules or Rules(), protection=ProtectionRules(at_broker=False))
         self.use = UseCases(self.ports, OFFLINE_ACCOUNT, rules or Rules())
         self.told: list[Alert] = []
         for symbol in watched:

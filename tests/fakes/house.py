@@ -77,7 +77,10 @@ def specimen(function: str, situation: str) -> Any:
 
 
 class House:
-    """Everything that runs, on a clock that stands still unless it is told to go on."""
+    """Everything that runs, on a clock that stands still unless it is told to go on.
+
+    Without `stops` nothing rests at the broker, so that a story is about the software stop alone.
+    """
 
     def __init__(
         self,
@@ -86,9 +89,11 @@ class House:
         discord: DiscordDouble | None = None,
         environment: Mapping[str, str] = MappingProxyType({}),
         template: Template | None = None,
+        stops: bool = False,
     ) -> None:
         self.clock = SimulatedClock(now)
         self.environment = environment
+        self.stops = stops
         self.calendar = LibraryCalendar()
         exchange = Exchange(ACCOUNT, Decimal(100_000), self.calendar)
         for symbol in (TSLA, NVDA):
@@ -248,6 +253,7 @@ class House:
             "HEARTHWATCH_ALPACA_DATA_URL": self.exchange.url,
             "HEARTHWATCH_YAHOO_URL": "http://127.0.0.1:9",
             "HEARTHWATCH_DISCORD_LOOPBACK": "1",
+            "HEARTHWATCH_BROKER_STOPS": str(self.stops).lower(),
             **self.environment,
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, HTTPClientError
 
-from local_stack.cloud.door import Misbehaviour
+from local_stack.cloud.door import Misbehaviour, Plan
 from local_stack.cloud.embedded import EmbeddedCloud
 from local_stack.cloud.identities import key_of
 from local_stack.cloud.requests import Ask
@@ -233,6 +234,24 @@ def test_a_plan_for_everybody_spares_the_owner(cloud: EmbeddedCloud) -> None:
     cloud.misbehave(Misbehaviour.SERVER_ERROR, caller="owner")
     with pytest.raises(ClientError):
         cloud.client("dynamodb").list_tables()
+
+
+def test_a_disturbance_is_asked_about_each_request_of_a_function_and_spares_the_owner(cloud: EmbeddedCloud) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def second_one_fails(caller: str, asks: Sequence[Ask]) -> Plan | None:
+        asked.append((caller, asks[0].action))
+        return Plan(kind=Misbehaviour.SERVER_ERROR) if len(asked) == 2 else None
+
+    cloud.door.disturb(second_one_fails)
+    cloud.client("dynamodb").list_tables()
+    call(cloud, "dynamodb")
+    with pytest.raises(ClientError):
+        call(cloud, "dynamodb")
+    assert [caller for caller, _ in asked] == ["Clerk", "Clerk"]
+    cloud.door.behave()
+    call(cloud, "dynamodb")
+    assert len(asked) == 2
 
 
 def test_dropped_plans_do_nothing(cloud: EmbeddedCloud) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from tests.mutants.broker_stops import BROKER_STOPS
 from tests.mutants.mutant import Edit, Mutant
+from tests.mutants.past_the_book import PAST_THE_BOOK
 
 _CHECK = "shared/use_cases/check_risk.py"
+_JUDGE = "shared/use_cases/judge_quotes.py"
+_LOOK = "shared/use_cases/second_look.py"
 _PLACE = "shared/use_cases/place_orders.py"
 _POLL = "shared/use_cases/poll_prices.py"
 _PREPARE = "shared/use_cases/prepare_entry.py"
@@ -14,11 +18,14 @@ _RECONCILE = "shared/use_cases/reconcile_orders.py"
 _ROUTE = "shared/use_cases/route_alerts.py"
 _WEIGH = "shared/use_cases/weigh_entry.py"
 _SWITCH = "shared/use_cases/set_kill_switch.py"
+_MODES = "tests/use_cases/test_switch_modes.py"
 _FACT = "shared/use_cases/record_fact.py"
 _ALERTS = "shared/domain/alerts.py"
 _GATE = "shared/domain/gate.py"
 _JOURNAL = "shared/domain/journal.py"
 _LEDGER = "shared/domain/ledger.py"
+_LOSSES = "shared/domain/losses.py"
+_JUDGE_LOSSES = "shared/use_cases/judge_losses.py"
 _INTENTS = "shared/domain/intents.py"
 _ORDERS = "shared/domain/orders.py"
 _POSITIONS = "shared/domain/positions.py"
@@ -256,7 +263,14 @@ SENDING: Final = (
     Mutant(
         name="wait asked by the broker ignored",
         breaks="after a 429 nothing is sent until the broker takes requests again",
-        edits=(Edit(_PLACE, "if self._is_quiet(ledger):", "if False:"),),
+        edits=(Edit(_PLACE, "if self._is_before(ledger.quiet_until):", "if False:"),),
+    ),
+    Mutant(
+        name="entries tried before the broker takes them",
+        breaks="an entry waits as long as the broker asks",
+        edits=(Edit(_PLACE, "if self._is_before(ledger.entries_quiet_until):", "if False:"),),
+        test="tests/use_cases/test_place_orders.py"
+        "::test_an_entry_waits_as_long_as_the_broker_asks_though_exits_are_tried_after_a_minute",
     ),
     Mutant(
         name="429 forgotten within the run",
@@ -310,15 +324,14 @@ SENDING: Final = (
         edits=(
             Edit(
                 _PLACE,
-                "        self._each([i for i in prepared if not i.is_entry], self._place_exit)\n"
-                "        if self._entries_must_go():",
-                "        self._each([i for i in prepared if i.is_entry], self._place_entry)\n"
-                "        if self._entries_must_go():",
+                "        self._each([i for i in prepared if not i.is_entry and not i.rests], self._place_exit)\n",
+                "        self._each([i for i in prepared if i.is_entry], self._place_entry)\n",
             ),
             Edit(
                 _PLACE,
-                "        self._each([i for i in prepared if i.is_entry], self._place_entry)\n\n    def _is_quiet",
-                "        self._each([i for i in prepared if not i.is_entry], self._place_exit)\n\n    def _is_quiet",
+                "        self._each([i for i in prepared if i.is_entry], self._place_entry)\n\n    def _is_before",
+                "        self._each([i for i in prepared if not i.is_entry and not i.rests], self._place_exit)\n\n"
+                "    def _is_before",
             ),
         ),
         test="tests/use_cases/test_place_orders.py::test_exits_leave_before_entries_that_were_prepared_earlier",
@@ -360,7 +373,7 @@ KILL_SWITCH: Final = (
     Mutant(
         name="unreadable kill switch taken for clear",
         breaks="a switch that cannot be read counts as set",
-        edits=(Edit(_CHECK, "        return UNREADABLE_KILL_SWITCH\n", "        return KillSwitch(engaged=False)\n"),),
+        edits=(Edit(_STATE, 'mode=SwitchMode.KILL, by="hearthwatch"', 'mode=SwitchMode.OFF, by="hearthwatch"'),),
     ),
     Mutant(
         name="state published only when told",
@@ -386,11 +399,16 @@ KILL_SWITCH: Final = (
         edits=(
             Edit(
                 _PLACE,
-                "self._each([i for i in ledger.in_state(*AT_BROKER) if i.is_entry], self._cancel)",
-                "self._each(ledger.in_state(*AT_BROKER), self._cancel)",
+                "            self._each(resting_entries, self._cancel)\n",
+                "            self._each(ledger.in_state(*AT_BROKER), self._cancel)\n",
             ),
-            Edit(_PLACE, "or (i.is_entry and i.state in AT_BROKER)", "or i.state in AT_BROKER"),
+            Edit(
+                _PLACE,
+                "    return intent.is_entry and intent.state in AT_BROKER\n",
+                "    return intent.state in AT_BROKER\n",
+            ),
         ),
+        test=f"{_MODES}::test_a_freeze_leaves_the_stop_alone_that_rests_at_the_broker",
     ),
     Mutant(
         name="kill switch holds exits",
@@ -398,16 +416,94 @@ KILL_SWITCH: Final = (
         edits=(
             Edit(
                 _PLACE,
-                "        if self._cancel_opposite(intent):",
-                "        if read_kill_switch(self.x.controls).engaged or self._cancel_opposite(intent):",
+                "        if self._cancel_opposite(intent) or not",
+                "        if read_kill_switch(self.x.controls).engaged or self._cancel_opposite(intent) or not",
             ),
         ),
+        test=f"{_MODES}::test_a_breached_stop_still_sells",
     ),
     Mutant(
         name="kill switch not before the gate",
         breaks="the gate refuses every entry while the switch is set",
         edits=(Edit(_GATE, "    if given.kill_switch.engaged:", "    if False:"),),
         test="tests/unit/test_gate.py::TestRefusals::test_a_refusal_says_why",
+    ),
+    Mutant(
+        name="kill switch cleared by the next risk check",
+        breaks="nothing but a person's clear ends it",
+        edits=(
+            Edit(
+                _CHECK,
+                "        switch = read_kill_switch(self.controls)\n",
+                "        switch = read_kill_switch(self.controls)\n"
+                "        self.controls.set_kill_switch(replace(switch, mode=type(switch.mode).OFF))\n",
+            ),
+        ),
+        test=f"{_MODES}::test_nothing_but_clear_ends_it_neither_time_nor_a_restart",
+    ),
+    Mutant(
+        name="freeze not read before an exit's send",
+        breaks="a freeze set after the claim hands the exit back unsent",
+        edits=(Edit(_PLACE, "        if not claim.is_entry and self._is_frozen(claim):", "        if False:"),),
+        test=f"{_MODES}::test_a_freeze_between_claim_and_send_hands_the_exit_back_unsent",
+    ),
+    Mutant(
+        name="freeze withdraws a resting stop",
+        breaks="what rests at the broker stays while no exit can follow",
+        edits=(Edit(_PLACE, "        if read_kill_switch(self.x.controls).freezes:", "        if False:"),),
+        test=f"{_MODES}::test_a_stop_that_is_to_move_stays_where_it_rests_under_a_freeze",
+    ),
+    Mutant(
+        name="unreadable kill switch taken for a freeze",
+        breaks="what cannot be read never holds an exit",
+        edits=(Edit(_STATE, 'mode=SwitchMode.KILL, by="hearthwatch"', 'mode=SwitchMode.FREEZE, by="hearthwatch"'),),
+        test=f"{_MODES}::test_an_unreadable_switch_stops_entries_and_neither_freezes_nor_flattens",
+    ),
+    Mutant(
+        name="unreadable kill switch taken for a flatten",
+        breaks="what cannot be read never sells",
+        edits=(Edit(_STATE, 'mode=SwitchMode.KILL, by="hearthwatch"', 'mode=SwitchMode.FLATTEN, by="hearthwatch"'),),
+        test=f"{_MODES}::test_an_unreadable_switch_stops_entries_and_neither_freezes_nor_flattens",
+    ),
+    Mutant(
+        name="flatten repeated",
+        breaks="a flatten prepares one exit for each position",
+        edits=(
+            Edit(_CHECK, "            if open_exit is not None:\n", "            if False:\n"),
+            Edit(
+                _CHECK, "reason=verdict.reason, origin=seen.lot\n", "reason=verdict.reason, origin=seen.lot + str(_)\n"
+            ),
+            Edit(
+                _LEDGER,
+                "        if taken is not None:\n            raise InvalidValue(",
+                "        if False:\n            raise InvalidValue(",
+            ),
+        ),
+        test=f"{_MODES}::test_flatten_sells_each_position_once_however_often_it_is_checked_and_sent",
+    ),
+    Mutant(
+        name="cleared, frozen or flattened without words",
+        breaks="what loosens protection or moves everything is typed",
+        edits=(Edit(_SWITCH, "        if words and typed != words:", "        if False:"),),
+        test=f"{_MODES}::test_other_words_than_those_asked_for_change_nothing",
+    ),
+    Mutant(
+        name="kill lets go of a freeze",
+        breaks="a kill never loosens what a stronger mode holds",
+        edits=(
+            Edit(
+                _STATE,
+                ' if standing.freezes or standing.flattens else ""',
+                ' if False else ""',
+            ),
+        ),
+        test=f"{_MODES}::test_other_words_than_those_asked_for_change_nothing",
+    ),
+    Mutant(
+        name="switch changed that nobody saw",
+        breaks="what somebody else set meanwhile is not cleared unseen",
+        edits=(Edit(_SWITCH, "        if seen is not None and standing != seen:", "        if False:"),),
+        test=f"{_MODES}::test_a_switch_that_changed_since_it_was_shown_is_not_changed",
     ),
     Mutant(
         name="halted state allows entries",
@@ -426,23 +522,23 @@ LIMITS: Final = (
     Mutant(
         name="limit per symbol dropped",
         breaks="a symbol takes at most its share of equity",
-        edits=(Edit(_GATE, "limits.per_symbol * equity\n        - of_symbol", "equity\n        - of_symbol"),),
+        edits=(Edit(_GATE, "return _within(limits.per_symbol, given.equity", "return _within(ONE, given.equity"),),
     ),
     Mutant(
         name="total limit dropped",
         breaks="all positions take at most their share of equity",
-        edits=(Edit(_GATE, "limits.total * equity\n        - total", "equity\n        - total"),),
+        edits=(Edit(_GATE, "return _within(limits.total, given.equity", "return _within(ONE, given.equity"),),
     ),
     Mutant(
         name="limit per symbol ignores open entries",
         breaks="open entries count towards the symbol's limit",
-        edits=(Edit(_GATE, "\n        - given.ledger.committed(symbol, besides=besides)", ""),),
+        edits=(Edit(_GATE, "    others, name = entry.others.in_symbol,", "    others, name = ZERO,"),),
         test="tests/unit/test_gate.py::TestShrinking::test_open_entries_count",
     ),
     Mutant(
         name="total limit ignores open entries",
         breaks="open entries count towards the total limit",
-        edits=(Edit(_GATE, "\n        - given.ledger.committed(besides=besides)", ""),),
+        edits=(Edit(_GATE, "    others, name = entry.others.in_total,", "    others, name = ZERO,"),),
     ),
     Mutant(
         name="unreadable positions taken for none",
@@ -450,32 +546,28 @@ LIMITS: Final = (
         edits=(
             Edit(
                 _WEIGH,
-                "        if held is None:\n            return Exposure(of_symbol=None, total=None)",
-                "        held = held or ()",
+                "UNKNOWN_EXPOSURE if held is None else exposure_of(symbol, held, quotes)",
+                "exposure_of(symbol, held or {}, quotes)",
             ),
         ),
+        test="tests/use_cases/test_prepare_entry.py::test_the_gate_refuses_and_says_why",
     ),
     Mutant(
         name="unpriced position taken for worthless",
         breaks="a held symbol without a price lets no entry pass",
         edits=(
             Edit(
-                _WEIGH,
-                "            if price is None:\n                return Exposure(of_symbol=None, total=None)",
-                "            if price is None:\n                continue",
+                _LOSSES,
+                "        if quote is None or quote.price is None:\n            return None",
+                "        if quote is None or quote.price is None:\n            continue",
             ),
         ),
+        test="tests/unit/test_gate.py::TestExposure::test_one_price_that_is_missing_leaves_all_of_it_unknown",
     ),
     Mutant(
         name="runaway guard removed",
         breaks="at most two entries an hour in a symbol",
-        edits=(
-            Edit(
-                _GATE,
-                "*_quote_refusals(worst_price, given, limits), *too_fast]",
-                "*_quote_refusals(worst_price, given, limits)]",
-            ),
-        ),
+        edits=(Edit(_GATE, "        PACE: _pace,\n", ""),),
     ),
     Mutant(
         name="locked symbol takes entries",
@@ -491,7 +583,7 @@ LIMITS: Final = (
     Mutant(
         name="collar removed",
         breaks="an entry costs at most 2 % more than the judged price",
-        edits=(Edit(_GATE, "if abs(worst_price - quote.price) > limits.collar * quote.price:", "if False:"),),
+        edits=(Edit(_GATE, "    if abs(entry.worst_price - price) > limits.collar * price:", "    if False:"),),
         test="tests/unit/test_gate.py::TestCollar::test_a_price_further_away_is_refused",
     ),
     Mutant(
@@ -503,7 +595,7 @@ LIMITS: Final = (
     Mutant(
         name="entries on a quote in doubt",
         breaks="an entry needs a quote without any doubt",
-        edits=(Edit(_GATE, "    if quote.doubts:", "    if False:"),),
+        edits=(Edit(_GATE, "    if not given.quote.opens_positions:", "    if False:"),),
         test="tests/unit/test_gate.py::TestRefusals::test_a_quote_in_any_doubt_is_refused",
     ),
     Mutant(
@@ -515,7 +607,7 @@ LIMITS: Final = (
     Mutant(
         name="entries beside an order in doubt",
         breaks="no entry in a symbol whose order may or may not be at the broker",
-        edits=(Edit(_GATE, "    if given.ledger.is_in_doubt(symbol):", "    if False:"),),
+        edits=(Edit(_GATE, "    if given.ledger.is_in_doubt(entry.symbol):", "    if False:"),),
         test="tests/unit/test_gate.py::TestRefusals::test_a_refusal_says_why",
     ),
     Mutant(
@@ -549,11 +641,18 @@ EXITS: Final = (
         edits=(
             Edit(
                 _QUOTES,
-                "    if quote is None or quote.last is None or not quote.last.is_finite() or quote.last <= ZERO:\n",
+                "    if quote is None or quote.last is None or not can_be_a_price(quote.last):\n",
                 "    if quote is None or quote.last is None:\n",
             ),
         ),
         seeds=1000,
+    ),
+    Mutant(
+        name="absurd number taken for a price",
+        breaks="a number that no share costs is no price",
+        edits=(Edit(_QUOTES, "HIGHEST_PRICE: Final = Decimal(10_000_000)", 'HIGHEST_PRICE: Final = Decimal("1E+99")'),),
+        test="tests/faults/test_numbers_from_outside.py::"
+        "test_a_number_that_no_share_costs_is_no_price_however_often_it_comes",
     ),
     Mutant(
         name="wild print sells at once",
@@ -594,7 +693,7 @@ EXITS: Final = (
     Mutant(
         name="opposite order not canceled",
         breaks="an exit cancels our own resting buy first",
-        edits=(Edit(_PLACE, "        if self._cancel_opposite(intent):", "        if False:"),),
+        edits=(Edit(_PLACE, "        if self._cancel_opposite(intent) or not self", "        if not self"),),
         seeds=1000,
     ),
     Mutant(
@@ -636,8 +735,8 @@ EXITS: Final = (
         edits=(
             Edit(
                 _CHECK,
-                "            if quote is None or price is None:\n                continue",
-                "            if quote is None or price is None:\n                break",
+                "prepared += self._close_blind(position, quote, day)\n                    continue",
+                "prepared += self._close_blind(position, quote, day)\n                    break",
             ),
         ),
         test="tests/simulation/test_guards.py::test_a_blind_symbol_does_not_keep_another_from_being_sold",
@@ -663,11 +762,11 @@ EXITS: Final = (
         edits=(
             Edit(
                 "shared/domain/money.py",
-                "return amount.quantize(CENT, rounding=ROUND_HALF_UP)",
-                "return amount.quantize(CENT, rounding=ROUND_DOWN)",
+                "return price.quantize(CENT if price >= ONE else PRICE_TICK, rounding=ROUND_HALF_UP)",
+                "return price.quantize(CENT if price >= ONE else PRICE_TICK, rounding=ROUND_DOWN)",
             ),
         ),
-        test="tests/unit/test_money.py::test_a_cent_is_rounded_half_up",
+        test="tests/unit/test_positions.py::TestLevels::test_the_stop_lies_a_fifth_under_entry_rounded_half_up",
     ),
     Mutant(
         name="exit refused for good on shares reserved",
@@ -698,8 +797,10 @@ RECONCILIATION: Final = (
         edits=(
             Edit(
                 _RECONCILE,
-                "            self._take_positions(ours, picture)\n            ledger = self._take_orders(picture)\n",
-                "            ledger = self._take_orders(picture)\n            self._take_positions(ours, picture)\n",
+                "            self._take_positions(ours, picture, _moved(before, facts, late), late)\n"
+                "            ledger = self._take_orders(picture)\n",
+                "            ledger = self._take_orders(picture)\n"
+                "            self._take_positions(ours, picture, _moved(before, facts, late), late)\n",
             ),
         ),
     ),
@@ -731,7 +832,9 @@ RECONCILIATION: Final = (
     Mutant(
         name="broker read only once",
         breaks="a picture of a broker that trades meanwhile is read again",
-        edits=(Edit(_RECONCILE, "if same_ledger and _fills(self._orders_of(ledger)) == _fills(orders):", "if True:"),),
+        edits=(
+            Edit(_RECONCILE, "if same_ledger and _fills(self._orders_of(ledger, live)) == _fills(orders):", "if True:"),
+        ),
         seeds=1000,
     ),
     Mutant(
@@ -753,7 +856,13 @@ RECONCILIATION: Final = (
     Mutant(
         name="finished intent not told",
         breaks="a person hears how every order ended",
-        edits=(Edit(_RECONCILE, "        self.alerts.send(_closing_alert(intent, now))\n", ""),),
+        edits=(
+            Edit(
+                _RECONCILE,
+                "            self.alerts.send(alert)\n        self.ledgers",
+                "            pass\n        self.ledgers",
+            ),
+        ),
     ),
     Mutant(
         name="finished intent not journaled",
@@ -960,4 +1069,470 @@ TELLING: Final = (
     ),
 )
 
-MUTANTS: Final = (*REQUIRED, *SENDING, *KILL_SWITCH, *LIMITS, *EXITS, *RECONCILIATION, *TELLING)
+_LATE = "tests/use_cases/test_late_actions.py"
+_LOSS = "tests/use_cases/test_data_loss.py"
+
+PRICES: Final = (
+    Mutant(
+        name="no second look before a stop",
+        breaks="an action known late is applied before the stop fires on a gap",
+        edits=(Edit(_LOOK, "if not decides_from_afar(position, quote.price):", "if True:"),),
+        test=f"{_LATE}::test_it_is_applied_once_however_often_the_day_is_checked",
+    ),
+    Mutant(
+        name="no second look at a jump",
+        breaks="an action known late is no jump and no move",
+        edits=(Edit(_JUDGE, "        if late:\n", "        if False:\n"),),
+        test=f"{_LATE}::test_the_jump_of_a_late_split_is_no_move_and_no_doubt",
+    ),
+    Mutant(
+        name="late action applied at every look",
+        breaks="each action is applied once",
+        edits=(
+            Edit(
+                _POSITIONS,
+                "return self.adjusted_for is None or action.key in self.adjusted_for",
+                "return self.adjusted_for is None",
+            ),
+        ),
+        test=f"{_LATE}::test_a_price_that_still_breaches_the_scaled_stop_sells_once_it_is_confirmed",
+    ),
+    Mutant(
+        name="late action lost after the day's look",
+        breaks="a look that found nothing does not end the day",
+        edits=(
+            Edit(_POSITIONS, "if action.ex_date == self.adjusted_through:", "if False:"),
+            Edit(
+                _POSITIONS,
+                "return action.ex_date < self.adjusted_through",
+                "return action.ex_date <= self.adjusted_through",
+            ),
+        ),
+        test="tests/unit/test_positions.py"
+        "::TestCatchingUp::test_an_action_that_became_known_after_the_days_look_is_applied",
+    ),
+    Mutant(
+        name="exit waits for a look that fails",
+        breaks="a failed look-up counts as no action, and the confirmed price sells",
+        edits=(Edit(_LOOK, "            return None\n", "            raise\n"),),
+        test=f"{_LATE}::test_a_look_that_fails_counts_as_no_action_and_the_confirmed_price_sells_once",
+    ),
+    Mutant(
+        name="high raised while nobody answers",
+        breaks="a trailing stop does not rise on a far price that no source explains",
+        edits=(
+            Edit(
+                _LOOK,
+                "return position if quote.price > position.stood_at else self._raised(position, quote)",
+                "return self._raised(position, quote)",
+            ),
+        ),
+        test=f"{_LATE}::test_while_nobody_answers_the_high_does_not_rise_to_a_far_price",
+    ),
+    Mutant(
+        name="price memory not carried over",
+        breaks="known actions re-base the last good price first",
+        edits=(
+            Edit(
+                _JUDGE,
+                "memory[symbol] = rebase(memory[symbol], adjustment(known, symbol, since, today), self.clock.now())",
+                "memory[symbol] = rebase(memory[symbol], NO_ADJUSTMENT, self.clock.now())",
+            ),
+        ),
+        test=f"{_LATE}::test_a_split_that_the_plan_knows_is_no_jump_though_its_source_is_down",
+    ),
+    Mutant(
+        name="shares of the ex-date split again",
+        breaks="what was taken from the broker on the ex-date holds everything of that date",
+        edits=(
+            Edit(_RECONCILE, "applied = None if bought else carried.adjusted_for", "applied = carried.adjusted_for"),
+        ),
+        test=f"{_LATE}::test_shares_added_on_the_ex_date_are_not_split_by_an_action_known_later",
+    ),
+    Mutant(
+        name="suspected split left alone",
+        breaks="stop and high go over a split that nobody told of",
+        edits=(Edit(_RECONCILE, "return mine.adjusted(Adjustment(ratio, ZERO), today)", "return mine"),),
+        test=f"{_LATE}::test_a_split_nobody_told_of_freezes_entries_and_is_named",
+    ),
+    Mutant(
+        name="action booked late taken for a trade",
+        breaks="until the broker books a known action its shares are as they were",
+        edits=(
+            Edit(
+                _RECONCILE,
+                "unbooked = changed - _changed(unexplained(before, facts, {}, early))",
+                "unbooked = frozenset[Symbol]()",
+            ),
+        ),
+        test=f"{_LATE}::test_a_split_that_the_broker_books_hours_after_its_day_began_is_no_difference_before_nor_then",
+    ),
+    Mutant(
+        name="action known late taken for a trade",
+        breaks="shares that a late action explains are no difference",
+        edits=(
+            Edit(
+                _RECONCILE,
+                "steps.update({symbol: late[symbol] for symbol in explained})",
+                "explained = frozenset[Symbol]()",
+            ),
+        ),
+        test=f"{_LATE}::test_shares_that_a_late_split_explains_are_no_difference_whoever_sees_it_first",
+    ),
+    Mutant(
+        name="closed blind without the opt-in",
+        breaks="nothing is sold without a price unless the owner set so",
+        edits=(
+            Edit(
+                _CHECK,
+                "limit = self.rules.close_blind_after\n",
+                "limit = self.rules.close_blind_after or timedelta(seconds=300)\n",
+            ),
+        ),
+        test=f"{_LOSS}::test_nothing_is_sold_blind_unless_that_is_set",
+    ),
+    Mutant(
+        name="closed blind again and again",
+        breaks="a data loss makes one close for each position",
+        edits=(
+            Edit(
+                _CHECK,
+                "            if open_exit is not None:\n                self._tell_late",
+                '            if open_exit is not None and open_exit.purpose.reason != "data_loss":\n'
+                "                self._tell_late",
+            ),
+            Edit(
+                _LEDGER,
+                "        if taken is not None:\n            raise InvalidValue",
+                "        if False:\n            raise InvalidValue",
+            ),
+            Edit(
+                _LEDGER,
+                "        if intent.generation != self.generation(intent.purpose):",
+                "        if False:",
+            ),
+        ),
+        test=f"{_LOSS}::test_there_is_one_close_for_each_position_however_long_the_loss_lasts",
+    ),
+    Mutant(
+        name="blindness counted over the night",
+        breaks="a data loss counts from the open at the earliest",
+        edits=(Edit(_CHECK, "since = max(quote.blind_since, day.opens)", "since = quote.blind_since"),),
+        test=f"{_LOSS}::test_the_night_counts_for_nothing",
+    ),
+)
+"""Prices, corporate actions and data loss."""
+
+_GATED: Final = "tests/unit/test_gate.py"
+_LOST: Final = "tests/unit/test_losses.py"
+_DAYS: Final = "tests/use_cases/test_loss_limits.py"
+
+COMPLIANCE: Final = (
+    Mutant(
+        name="word of a check taken that lets more pass",
+        breaks="of all checks the smallest word counts",
+        edits=(Edit(_GATE, "            quantity = min(quantity, most)", "            quantity = most"),),
+        test=f"{_GATED}::TestFramework::test_the_smallest_word_counts_and_none_makes_it_grow",
+    ),
+    Mutant(
+        name="objection without a number taken for none",
+        breaks="an objection that is no number lets nothing pass",
+        edits=(
+            Edit(
+                _GATE,
+                "most = objection.most if objection.most.is_finite() and objection.most > ZERO else ZERO",
+                "most = objection.most if objection.most.is_finite() and objection.most > ZERO else wanted",
+            ),
+        ),
+        test=f"{_GATED}::TestFramework::test_an_objection_without_a_number_lets_nothing_pass",
+    ),
+    Mutant(
+        name="short sale opened",
+        breaks="only buys open positions",
+        edits=(Edit(_GATE, "    if entry.side is not Side.BUY:", "    if False:"),),
+        test=f"{_GATED}::TestCompliance::test_a_sale_that_would_open_a_short_position_is_refused",
+    ),
+    Mutant(
+        name="entry of nothing",
+        breaks="an entry is of so many shares",
+        edits=(Edit(_GATE, "    if entry.quantity <= ZERO or not usable_price", "    if not usable_price"),),
+        test=f"{_GATED}::TestCompliance::test_what_is_no_quantity_is_refused",
+    ),
+    Mutant(
+        name="unknown quote taken for a good one",
+        breaks="an entry needs a quote with a price",
+        edits=(
+            Edit(
+                _GATE,
+                '        return Objection("no usable quote")\n',
+                "        return None\n",
+            ),
+        ),
+        test=f"{_GATED}::TestRefusals::test_a_refusal_says_why",
+    ),
+    Mutant(
+        name="unknown account taken for a free one",
+        breaks="without the broker's word on the account nothing is opened",
+        edits=(
+            Edit(
+                _GATE,
+                '        return Objection("unknown: the broker does not say how the account stands")',
+                "        return None",
+            ),
+        ),
+        test="tests/use_cases/test_prepare_entry.py::test_the_gate_refuses_and_says_why",
+    ),
+    Mutant(
+        name="blocked account opens positions",
+        breaks="an account that the broker blocks opens nothing",
+        edits=(Edit(_GATE, "    if given.account.blocks:", "    if False:"),),
+        test=f"{_GATED}::TestRefusals::test_a_refusal_says_why",
+    ),
+    Mutant(
+        name="block of an account not read",
+        breaks="each of the broker's blocks keeps the account from opening positions",
+        edits=(
+            Edit(
+                "shared/adapters/alpaca/translation.py",
+                '("account_blocked", "trading_blocked", "trade_suspended_by_user")',
+                '("account_blocked", "trading_blocked")',
+            ),
+        ),
+        test="tests/adapters/test_alpaca_faults.py::test_an_account_that_may_not_trade_opens_nothing",
+    ),
+    Mutant(
+        name="one day trade too many",
+        breaks="an account under the day trader's equity makes at most three day trades",
+        edits=(Edit(_GATE, "account.day_trades >= DAY_TRADES:", "account.day_trades > DAY_TRADES:"),),
+        test=f"{_GATED}::TestCompliance::test_day_trade_limits_as_far_as_the_broker_reports_them",
+    ),
+    Mutant(
+        name="flag of a day trader ignored",
+        breaks="an account that the broker flagged opens nothing whose stop could be refused",
+        edits=(Edit(_GATE, "    if account.pattern_day_trader:", "    if False:"),),
+        test=f"{_GATED}::TestCompliance::test_day_trade_limits_as_far_as_the_broker_reports_them",
+    ),
+    Mutant(
+        name="retired day-trade fields refuse entries",
+        breaks="fields that the broker no longer reports refuse nothing",
+        edits=(
+            Edit(
+                _GATE,
+                "    if account.day_trades is not None and account.day_trades >=",
+                "    if (9 if account.day_trades is None else account.day_trades) >=",
+            ),
+        ),
+        test=f"{_GATED}::TestCompliance::test_day_trade_limits_as_far_as_the_broker_reports_them",
+    ),
+    Mutant(
+        name="unknown asset traded",
+        breaks="without the broker's word on the symbol nothing is opened",
+        edits=(
+            Edit(
+                _GATE,
+                '        return Objection(f"unknown: the broker does not say whether {entry.symbol} trades")',
+                "        return None",
+            ),
+        ),
+        test=f"{_GATED}::TestRefusals::test_a_refusal_says_why",
+    ),
+    Mutant(
+        name="inactive asset traded",
+        breaks="a symbol that left the exchange is not bought",
+        edits=(Edit(_GATE, "    if not asset.active:", "    if False:"),),
+        test=f"{_GATED}::TestRefusals::test_a_refusal_says_why",
+    ),
+    Mutant(
+        name="halted asset traded",
+        breaks="a symbol that is halted or not tradable is not bought",
+        edits=(Edit(_GATE, "    if not asset.tradable:", "    if False:"),),
+        test=f"{_GATED}::TestRefusals::test_a_refusal_says_why",
+    ),
+    Mutant(
+        name="part of a whole share",
+        breaks="where only whole shares trade no part of one is ordered",
+        edits=(Edit(_GATE, "    if not asset.fractionable and not is_whole(entry.quantity):", "    if False:"),),
+        test=f"{_GATED}::TestCompliance::test_a_part_of_a_share_is_refused_where_only_whole_ones_trade",
+    ),
+    Mutant(
+        name="buying power ignored",
+        breaks="an entry asks for no more than the broker lends",
+        edits=(Edit(_GATE, '        "buying power": _buying_power,\n', ""),),
+        test=f"{_GATED}::TestCompliance::test_the_broker_s_buying_power_cuts_an_entry",
+    ),
+    Mutant(
+        name="buying power spent twice",
+        breaks="money for entries that the broker does not know of yet is kept for them",
+        edits=(Edit(_GATE, "given.account.buying_power - entry.others.unsent", "given.account.buying_power"),),
+        test=f"{_GATED}::TestCompliance::test_an_entry_the_broker_does_not_know_of_yet_has_its_money_reserved_here",
+    ),
+    Mutant(
+        name="broker's wish for quiet refuses an entry",
+        breaks="a 429 delays an entry and loses none",
+        edits=(Edit(_WEIGH, "    except Throttled:\n        raise\n", ""),),
+        test="tests/use_cases/test_request_budget.py"
+        "::test_an_entry_waits_when_the_broker_wants_quiet_while_it_is_weighed",
+    ),
+    Mutant(
+        name="last requests spent on entries",
+        breaks="the last requests of the broker's window are kept for exits",
+        edits=(Edit(_PLACE, "        if self._must_spare_requests():", "        if False:"),),
+        test="tests/use_cases/test_request_budget.py::test_the_last_requests_of_the_window_are_kept_for_exits",
+    ),
+    Mutant(
+        name="unknown loss taken for none",
+        breaks="without today's start and the present worth nothing is opened",
+        edits=(
+            Edit(
+                _GATE,
+                '        return Objection("unknown: today\'s start or the present worth of the account is not known")',
+                "        return None",
+            ),
+        ),
+        test=f"{_GATED}::TestRefusals::test_a_refusal_says_why",
+    ),
+    Mutant(
+        name="yesterday's start taken for today's",
+        breaks="a loss counts from the start of this trading day",
+        edits=(
+            Edit(
+                _GATE,
+                "    if worth is None or losses is None or losses.day.began != exchange_date(given.now):",
+                "    if worth is None or losses is None:",
+            ),
+        ),
+        test=f"{_DAYS}::test_a_new_day_is_unknown_to_the_gate_until_its_first_risk_check",
+    ),
+    Mutant(
+        name="tripped limit lets entries pass after a recovery",
+        breaks="a loss limit that was met stands until the period ends",
+        edits=(Edit(_GATE, "        if period.tripped_at is not None or period.met(", "        if period.met("),),
+        test=f"{_GATED}::TestRefusals::test_a_refusal_says_why",
+    ),
+    Mutant(
+        name="loss seen at ticks only",
+        breaks="the gate judges the loss of its own moment",
+        edits=(
+            Edit(
+                _GATE,
+                "        if period.tripped_at is not None or period.met(worth, limit)",
+                "        if period.tripped_at is not None",
+            ),
+        ),
+        test=f"{_DAYS}::test_between_two_ticks_the_gate_itself_sees_the_loss",
+    ),
+    Mutant(
+        name="loss limit met but not counted",
+        breaks="a loss of exactly the limit stops entries",
+        edits=(Edit(_LOSSES, "return self.lost(worth) >= limit", "return self.lost(worth) > limit"),),
+        test=f"{_LOST}::TestTripping::test_what_was_lost_since_the_start",
+    ),
+    Mutant(
+        name="deposit hides a loss",
+        breaks="deposits and withdrawals are no result",
+        edits=(Edit(_LOSSES, "self.equity + worth.paid_in(self.since) - worth", "self.equity - worth"),),
+        test=f"{_DAYS}::test_a_deposit_does_not_hide_a_loss",
+    ),
+    Mutant(
+        name="trip forgotten after a recovery",
+        breaks="a day that met its limit stays stopped",
+        edits=(
+            Edit(
+                _LOSSES,
+                "return replace(self, tripped_at=now) if self.tripped_at is None and self.met(worth, limit) else self",
+                "return replace(self, tripped_at=now if self.met(worth, limit) else None)",
+            ),
+        ),
+        test=f"{_DAYS}::test_a_recovery_within_the_day_lifts_nothing",
+    ),
+    Mutant(
+        name="week lifted with the day",
+        breaks="a week that met its limit stays stopped over its days",
+        edits=(Edit(_LOSSES, "week=known.week if same_week else week", "week=week"),),
+        test=f"{_DAYS}::test_the_week_s_limit_survives_the_daily_lift_and_ends_with_the_week",
+    ),
+    Mutant(
+        name="start of the day moved within the day",
+        breaks="a loss counts from the day's first equity",
+        edits=(
+            Edit(_LOSSES, "    if known.day.began >= day.began:\n        return known\n", ""),
+            Edit(_JUDGE_LOSSES, "if stored is None or stored.day.began < today:", "if True:"),
+        ),
+        test=f"{_DAYS}::test_the_start_stays_what_it_was_once_known",
+    ),
+    Mutant(
+        name="worth taken from a book that differs",
+        breaks="a split or fill under way is no loss",
+        edits=(Edit(_LOSSES, " and held == facts.quantities and not facts.doubted", ""),),
+        test=f"{_LOST}::TestWorth::test_a_book_that_differs_leaves_the_broker_s_own_equity",
+    ),
+    Mutant(
+        name="losses written over another's trip",
+        breaks="of two ticks at once none loses the other's trip",
+        edits=(Edit(_BOOK, "if (self._losses.version if self._losses else 0) != losses.version:", "if False:"),),
+        test=f"{_DAYS}::test_a_trip_that_another_tick_stored_first_is_not_overwritten",
+    ),
+    Mutant(
+        name="lost write of losses taken for done",
+        breaks="a tick that lost the write looks at what the other tripped",
+        edits=(
+            Edit(
+                _JUDGE_LOSSES,
+                "        except Conflict:\n            return False\n",
+                "        except Conflict:\n            return True\n",
+            ),
+        ),
+        test=f"{_DAYS}::test_a_trip_that_another_tick_stored_first_is_not_overwritten",
+    ),
+    Mutant(
+        name="tripped limits not in the trading state",
+        breaks="a limit that was met stops entries by the trading state",
+        edits=(Edit(_CHECK, "        return {**reasons, **lost}", "        return reasons"),),
+        test=f"{_DAYS}::test_an_entry_passes_a_cent_before_three_percent_and_is_refused_at_it",
+    ),
+    Mutant(
+        name="unreadable losses lift a trip",
+        breaks="what cannot be read is not lifted",
+        edits=(
+            Edit(
+                _CHECK,
+                'lost = dict.fromkeys(LOSS_REASONS & before.reasons if before is not None else (), "")',
+                "lost = {}",
+            ),
+        ),
+        test=f"{_DAYS}::test_an_unreadable_limit_refuses_entries_keeps_what_tripped_and_holds_no_exit",
+    ),
+    Mutant(
+        name="repeated mismatch goes unnoticed",
+        breaks="three differences in a day stop entries",
+        edits=(Edit(_CHECK, "        if facts is not None and facts.mismatched_often:", "        if False:"),),
+        test=f"{_DAYS}::test_three_mismatches_in_a_day_stop_entries_until_the_next",
+    ),
+    Mutant(
+        name="mismatches forgotten by each pass",
+        breaks="differences in quantity add up over a day",
+        edits=(Edit(_RECONCILIATION, "            mismatches += before.mismatches\n", "            pass\n"),),
+        test=f"{_DAYS}::test_three_mismatches_in_a_day_stop_entries_until_the_next",
+    ),
+    Mutant(
+        name="purchase by hand taken for a withdrawal",
+        breaks="a trade by hand moves no money in or out",
+        edits=(Edit(_RECONCILIATION, "return ZERO if shares * money < ZERO else money", "return money"),),
+        test=f"{_DAYS}::test_a_purchase_by_hand_is_no_withdrawal",
+    ),
+)
+"""What the account or the market forbids, the loss limits, and the broker's rate window."""
+
+MUTANTS: Final = (
+    *PRICES,
+    *REQUIRED,
+    *SENDING,
+    *KILL_SWITCH,
+    *LIMITS,
+    *COMPLIANCE,
+    *EXITS,
+    *BROKER_STOPS,
+    *RECONCILIATION,
+    *PAST_THE_BOOK,
+    *TELLING,
+)

@@ -18,7 +18,7 @@ from tests.conftest import PROJECT
 from tests.fakes.scripted_http import ScriptedServer, reply
 from tests.operator.deployment import Deployment
 
-COMMANDS = ("secrets", "preflight", "mode", "teardown", "restore")
+COMMANDS = ("secrets", "preflight", "mode", "kill", "freeze", "flatten", "clear", "teardown", "restore")
 QUICK = Config(retries={"total_max_attempts": 1})
 OTHER = "<CreationTime>2026-03-02T00:00:00Z</CreationTime>"
 

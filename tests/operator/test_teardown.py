@@ -14,7 +14,7 @@ from hearthwatch.operator.stack import SCHEDULES
 from local_stack.run.tables import Stores, export_state, read_manifest
 from shared.domain.stage import Stage
 from shared.domain.times import Tick
-from shared.domain.trading_state import KillSwitch
+from shared.domain.trading_state import KillSwitch, SwitchMode
 from tests.operator.deployment import NOON, NVDA, TSLA, Deployment, Done
 
 YES = ["hearthwatch", "delete", "y"]
@@ -187,7 +187,7 @@ def test_a_stack_is_set_up_rotated_taken_down_and_set_up_again_from_its_export(t
         new = ["ALPACA_PAPER_KEY_ID=PKSUCCESSOR", "ALPACA_PAPER_SECRET=simulated-successor"]
         assert first.run("secrets", "--rotate", "alpaca-paper-secret", typed=new).code == 0
         first.exchange.revoke(first.exchange.key_id)
-        first.ports.controls.set_kill_switch(KillSwitch(engaged=True, why="leaving"))
+        first.ports.controls.set_kill_switch(KillSwitch(mode=SwitchMode.KILL, why="leaving"))
         assert first.run("preflight", "--quiet").code == 0
         assert teardown(first, export).code == 0
         left = {name: first.items(name) for name in TABLES}
@@ -231,7 +231,7 @@ def test_what_does_not_lie_there_as_it_was_saved_is_named(tmp_path: Path) -> Non
     with Deployment() as deployed:
         aws, stores = deployed.aws, Stores(tables={"BookTable": deployed.cloud.physical("BookTable")})
         saved = export_state(aws, stores, tmp_path / "saved", taken_at=NOON)
-        deployed.ports.controls.set_kill_switch(KillSwitch(engaged=True))
+        deployed.ports.controls.set_kill_switch(KillSwitch(mode=SwitchMode.KILL))
         found = export_state(aws, stores, tmp_path / "found", taken_at=NOON)
 
     require_same(saved, saved, tmp_path)

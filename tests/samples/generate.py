@@ -1,15 +1,17 @@
 """Make the sample data that tests read where the real data is absent: `python -m tests.samples.generate`.
 
 Everything is invented; the folders, names and quirks are those of the real sets, so that one test reads either:
-5-minute bars with bars outside the session and a stop breached on 2025-10-10, a week of 1-minute bars, hourly bars
-stamped 09:00 New York, daily bars over a split, and 1-minute bars with quotes over a split.
+5-minute bars with bars outside the session and a stop breached on 2025-10-10, 5-minute bars of a falling fortnight
+without its first hours, with a bad low print and a halt, a week of 1-minute bars, hourly bars stamped 09:00 New York
+over a falling month, daily bars over splits, and 1-minute bars with quotes over a split.
 """
 
 from __future__ import annotations
 
 import gzip
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -51,10 +53,27 @@ HOURLY: Final = {
     "AAPL": Script(closes={0: 28500, 3: 28150, 6: 28300}, waver=90, volume=3_000_000),
     "SPY": Script(closes={0: 29800, 3: 29350, 6: 29500}, waver=120, volume=9_000_000),
 }
+FALLING: Final = date(2020, 3, 9)
+"""From here on every day of the falling month opens lower, by 2 %."""
+SPY_FALL: Final = Script(closes={0: 27400, 20: 27150, 45: 27300, 65: 26900}, waver=60, volume=1_500_000)
+HALTED: Final = ("2020-03-18T17:00:00Z", "2020-03-18T17:05:00Z")
+BAD_PRINT: Final = "2020-03-16T18:45:00Z"
 DAILY: Final = {
-    "AAPL": {"2020-08-03": 43500, "2020-08-28": 49900, "2020-08-31": 12900, "2020-09-30": 11580},
-    "NVDA": {"2020-08-03": 44000, "2020-09-30": 54120},
+    "AAPL": ({"2020-08-03": 43500, "2020-08-28": 49900, "2020-08-31": 12900, "2020-09-30": 11580},),
+    "AMZN": ({"2022-05-18": 214000, "2022-06-03": 244700, "2022-06-06": 12480, "2022-06-24": 11650},),
+    "GOOGL": ({"2022-06-30": 217900, "2022-07-15": 223500, "2022-07-18": 10900, "2022-08-05": 11790},),
+    "NVDA": (
+        {"2020-08-03": 44000, "2020-09-30": 54120},
+        {"2021-07-01": 80900, "2021-07-19": 75100, "2021-07-20": 18610, "2021-08-06": 20390},
+    ),
 }
+SPLITS: Final = (
+    "AAPL,2020-08-07,dividend,,0.82",
+    "AAPL,2020-08-31,split,4.0,",
+    "AMZN,2022-06-06,split,20.0,",
+    "GOOGL,2022-07-18,split,20.0,",
+    "NVDA,2021-07-20,split,4.0,",
+)
 SPLIT_DAYS: Final = {
     "2014-06-05": Script(closes={0: 64600, 389: 64740}, waver=15, volume=2_000),
     "2014-06-06": Script(closes={0: 64900, 389: 64560}, waver=15, volume=2_000),
@@ -69,6 +88,7 @@ def files() -> dict[str, str]:
         f"data/{folder}/{name}": text
         for folder, made in (
             ("bars-5min-us-2025", _five_minutes(calendar)),
+            ("bars-5min-spy-2018-2020", _without_first_hours(calendar)),
             ("bars-1min-us-2025", _one_minute(calendar)),
             ("bars-1hour-us-2018-2021-lean", _hourly(calendar)),
             ("bars-1day-us-2018-2024", _daily(calendar)),
@@ -112,21 +132,50 @@ def _hourly(calendar: LibraryCalendar) -> Iterator[tuple[str, str]]:
     for symbol, script in HOURLY.items():
         rng = random.Random(f"1hour:{symbol}")
         lines: list[str] = []
-        for day in calendar.days(date(2020, 3, 2), date(2020, 3, 13)):
-            lines += rows(script, 7, day.opens - timedelta(minutes=30), HOUR, rng)
+        for day in calendar.days(date(2020, 3, 2), date(2020, 3, 31)):
+            fallen = _fallen(script, max(0, (day.date - FALLING).days + 1))
+            lines += rows(fallen, 7, day.opens - timedelta(minutes=30), HOUR, rng)
         yield f"{symbol}.csv.gz", _table(HEADER, lines)
 
 
+def _fallen(script: Script, days: int) -> Script:
+    """Lower a day's prices by 2 % for each day of the fall."""
+    return replace(script, closes={place: int(close * 0.98**days) for place, close in script.closes.items()})
+
+
+def _without_first_hours(calendar: LibraryCalendar) -> Iterator[tuple[str, str]]:
+    rng = random.Random("5min:SPY 2020")
+    lines: list[str] = []
+    for number, day in enumerate(calendar.days(date(2020, 3, 9), date(2020, 3, 20))):
+        lines += rows(_fallen(SPY_FALL, number), 66, day.opens + HOUR, 5 * MINUTE, rng)
+    yield "SPY_2019-01_2020-06.csv.gz", _table(HEADER, [_spoilt(line) for line in lines])
+
+
+def _spoilt(line: str) -> str:
+    """Halt two bars, and print one low that was never traded at, 1.6 % under the bar's own."""
+    stamp, opens, high, low, close, volume = line.split(",")
+    if stamp in HALTED:
+        return ",".join([stamp, opens, opens, opens, opens, "0"])
+    if stamp == BAD_PRINT:
+        low = cents(int(int(low.replace(".", "")) * 0.984))
+    return ",".join([stamp, opens, high, low, close, volume])
+
+
 def _daily(calendar: LibraryCalendar) -> Iterator[tuple[str, str]]:
-    days = calendar.days(date(2020, 8, 3), date(2020, 9, 30))
-    for symbol, closes in DAILY.items():
-        places = {place: closes[key] for place, day in enumerate(days) if (key := day.date.isoformat()) in closes}
-        gaps = frozenset(place for (_, one), (place, other) in pairwise(sorted(places.items())) if one > 2 * other)
-        script = Script(closes=places, waver=150, volume=40_000_000, gaps=gaps)
-        made = rows(script, len(days), days[0].opens, timedelta(days=1), random.Random(f"1day:{symbol}"))
-        stamped = [f"{day.date},{row.partition(',')[2]}" for day, row in zip(days, made, strict=True)]
-        yield f"{symbol}.csv.gz", _table(HEADER, stamped)
-    yield "corporate_actions.csv", ACTIONS + "AAPL,2020-08-07,dividend,,0.82\nAAPL,2020-08-31,split,4.0,\n"
+    for symbol, spans in DAILY.items():
+        rng = random.Random(f"1day:{symbol}")
+        yield f"{symbol}.csv.gz", _table(HEADER, [line for closes in spans for line in _span(calendar, closes, rng)])
+    yield "corporate_actions.csv", ACTIONS + "\n".join(SPLITS) + "\n"
+
+
+def _span(calendar: LibraryCalendar, closes: Mapping[str, int], rng: random.Random) -> Iterator[str]:
+    days = calendar.days(date.fromisoformat(min(closes)), date.fromisoformat(max(closes)))
+    places = {place: closes[key] for place, day in enumerate(days) if (key := day.date.isoformat()) in closes}
+    gaps = frozenset(place for (_, one), (place, other) in pairwise(sorted(places.items())) if one > 2 * other)
+    script = Script(closes=places, waver=150, volume=40_000_000, gaps=gaps)
+    made = rows(script, len(days), days[0].opens, timedelta(days=1), rng)
+    for day, row in zip(days, made, strict=True):
+        yield f"{day.date},{row.partition(',')[2]}"
 
 
 def _over_a_split(calendar: LibraryCalendar) -> Iterator[tuple[str, str]]:

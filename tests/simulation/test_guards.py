@@ -67,7 +67,7 @@ def test_a_trade_by_hand_freezes_its_symbol_from_the_pass_that_finds_it() -> Non
     desk.wait()
     desk.poll()
     desk.reconcile()
-    assert desk.enter(TSLA, "1").reasons == ("TSLA is frozen for entries until a clean reconciliation",)
+    assert desk.enter(TSLA, "1").reasons == ("reconciliation: TSLA is frozen for entries until a clean reconciliation",)
     assert desk.enter(AAPL, "1").intent is not None
 
 

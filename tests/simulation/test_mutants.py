@@ -72,7 +72,7 @@ OUTDATED = Mutant(name="outdated", breaks="a promise", edits=(Edit("shared/domai
 BAD_CODE = Mutant(
     name="bad code",
     breaks="a promise",
-    edits=(Edit("shared/use_cases/place_orders.py", "if self._is_quiet(ledger):", "if no_such_name:"),),
+    edits=(Edit("shared/use_cases/place_orders.py", "if self._is_before(ledger.quiet_until):", "if no_such_name:"),),
 )
 
 

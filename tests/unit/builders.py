@@ -8,6 +8,7 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from shared.domain.assets import Symbol
+from shared.domain.gate import Exposure, GateInput
 from shared.domain.intents import (
     AccountId,
     CycleId,
@@ -21,10 +22,13 @@ from shared.domain.intents import (
     TimeInForce,
 )
 from shared.domain.ledger import Ledger
+from shared.domain.losses import Losses, Period, Worth
 from shared.domain.money import ZERO
-from shared.domain.orders import Order, OrderStatus
+from shared.domain.orders import Account, Asset, Order, OrderStatus
 from shared.domain.positions import WATCH, LotId, Position, lot_id
 from shared.domain.quotes import NO_DOUBTS, Doubt, JudgedQuote, Quote
+from shared.domain.session import Session, SessionState
+from shared.domain.trading_state import KillSwitch, SwitchMode, trading_state
 
 NOW = datetime(2026, 3, 4, 15, 30, tzinfo=UTC)
 TODAY = date(2026, 3, 4)
@@ -179,4 +183,36 @@ def order_for(
         average_fill_price=dollars(price),
         filled_at=NOW if Decimal(filled) else None,
         closed_at=closed_at,
+    )
+
+
+def tradable(symbol: Symbol = TSLA, *, active: bool = True, tradable: bool = True, fractionable: bool = True) -> Asset:
+    """What the broker allows in a symbol: all of it unless told otherwise."""
+    return Asset(symbol=symbol, active=active, tradable=tradable, fractionable=fractionable)
+
+
+def began_with(dollars: Decimal) -> Losses:
+    """A day and a week that began with so much; the week on Monday."""
+    return Losses(
+        day=Period(began=TODAY, since=NOW - timedelta(hours=3), equity=dollars),
+        week=Period(began=TODAY - timedelta(days=2), since=NOW - timedelta(days=2, hours=3), equity=dollars),
+    )
+
+
+def calm_gate(equity: Decimal = Decimal(100_000), price: str = "100") -> GateInput:
+    """A calm morning for an entry in TSLA: nothing held, nothing open, nothing lost, all of the equity to be spent."""
+    return GateInput(
+        now=NOW,
+        kill_switch=KillSwitch(mode=SwitchMode.OFF),
+        state=trading_state(()),
+        session=Session(state=SessionState.OPEN, reason="calendar and clock agree"),
+        quote=judged(price),
+        equity=equity,
+        exposure=Exposure(of_symbol=ZERO, total=ZERO),
+        ledger=ledger_with(),
+        frozen=False,
+        account=Account(id="pa-alpha", cash=equity, equity=equity, buying_power=equity),
+        asset=tradable(),
+        worth=Worth(equity=equity),
+        losses=began_with(equity),
     )

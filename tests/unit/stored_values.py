@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from shared.contracts.stored import (
     BROKER_FACTS,
+    COVERAGE,
     INCIDENT,
     INTENT,
     KILL_SWITCH,
     LEDGER,
     LINK,
+    LOSSES,
     MINUTE,
     POSITION,
     TRADING_STATE,
@@ -26,15 +28,18 @@ from shared.contracts.stored import (
 )
 from shared.domain.alerts import Alert, AlertKind, AlertRules, Channel, Delivery, DeliveryState, Severity, open_incident
 from shared.domain.alerts import Incident as AlertIncident
+from shared.domain.coverage import Coverage, PublishedCoverage
 from shared.domain.intents import Evidence, Intent, IntentState, OrderType, Purpose, Reason, Side, TimeInForce
 from shared.domain.journal import Fact, Link, next_link
 from shared.domain.ledger import Ledger, SentEntry, Tried
+from shared.domain.losses import Losses, Period
 from shared.domain.positions import Position
+from shared.domain.protection import WantedStop, stop_intent, stop_purpose
 from shared.domain.quotes import Doubt, JudgedQuote
-from shared.domain.reconciliation import BrokerFacts, Difference, DifferenceKind, Filled
-from shared.domain.trading_state import HaltReason, KillSwitch, Level, Mode, TradingState, trading_state
+from shared.domain.reconciliation import BrokerFacts, Difference, DifferenceKind, Doubted, Filled, Transfer
+from shared.domain.trading_state import HaltReason, KillSwitch, Level, Mode, SwitchMode, TradingState, trading_state
 from shared.ports.prices import Minute
-from tests.unit.builders import AAPL, LOT, NOW, SECOND, TSLA, holding, intent, ledger_with
+from tests.unit.builders import AAPL, ACCOUNT, LOT, NOW, SECOND, TSLA, holding, intent, ledger_with
 from tests.unit.builders import MINUTE as A_MINUTE
 
 _DUST: Final = timedelta(microseconds=7)
@@ -69,15 +74,27 @@ def _intent() -> Intent:
     )
 
 
+def _stop() -> Intent:
+    stop = stop_intent(
+        holding(),
+        WantedStop(Reason.BROKER_STOP, Decimal(10), Decimal("147.86")),
+        stop_purpose(ACCOUNT, holding(), Reason.BROKER_STOP),
+        0,
+        NOW,
+    )
+    return replace(stop, state=IntentState.ACKED, confirmed=True, withdrawn="an exit goes first")
+
+
 def _ledger() -> Ledger:
     closed = replace(intent("7", reason=Reason.STOP_LOSS, origin=LOT), state=IntentState.CANCELED, closed_at=NOW)
     return replace(
-        ledger_with(_intent(), intent(symbol=AAPL, reason=Reason.TAKE_PROFIT, origin=LOT)),
+        ledger_with(_intent(), intent(symbol=AAPL, reason=Reason.TAKE_PROFIT, origin=LOT), _stop()),
         finished=MappingProxyType({closed.id: closed}),
-        generations=MappingProxyType({closed.purpose.key: Tried(2, NOW)}),
+        generations=MappingProxyType({closed.purpose.key: Tried(2, NOW, refused=True)}),
         entries_sent=MappingProxyType({TSLA: (SentEntry(closed.id, NOW), SentEntry(intent().id, NOW + _DUST))}),
         locked=MappingProxyType({AAPL: NOW + A_MINUTE}),
         quiet_until=NOW + SECOND,
+        entries_quiet_until=NOW + A_MINUTE,
         version=41,
     )
 
@@ -97,6 +114,9 @@ def _facts() -> BrokerFacts:
             ),
         ),
         strangers=frozenset({"TSLA 904837e3", "KO 904837e4", "AAPL 904837e5"}),
+        transfers=(Transfer(NOW - A_MINUTE, Decimal("5000.00")), Transfer(NOW, Decimal("-0.55"))),
+        mismatches=2,
+        doubted=MappingProxyType({TSLA: Doubted(NOW - A_MINUTE, NOW, Decimal("10.4"), Decimal("7.9"))}),
         version=7,
     )
 
@@ -148,10 +168,31 @@ SPECIMENS: Final[Mapping[str, tuple[StoredForm[Any], Any]]] = {
     "intent": (INTENT, _intent()),
     "position": (
         POSITION,
-        replace(holding("10.400000001", "184.8200", trailing="0.10", take_profit="0.5", high="201.1"), version=5),
+        replace(
+            holding("10.400000001", "184.8200", trailing="0.10", take_profit="0.5", high="201.1"),
+            adjusted_for=frozenset({"2026-02-23 split", "2026-02-23 dividend 0.25"}),
+            version=5,
+        ),
     ),
     "broker_facts": (BROKER_FACTS, _facts()),
-    "kill_switch": (KILL_SWITCH, KillSwitch(engaged=True, by="ada", why="“stop”")),
+    "kill_switch": (KILL_SWITCH, KillSwitch(mode=SwitchMode.FREEZE, by="ada", why="“stop”", at=NOW)),
+    "losses": (
+        LOSSES,
+        Losses(
+            day=Period(began=NOW.date(), since=NOW - A_MINUTE, equity=Decimal("100000.10"), tripped_at=NOW + _DUST),
+            week=Period(began=date(2026, 3, 2), since=NOW, equity=Decimal("1E+5"), tripped_at=NOW),
+            version=12,
+        ),
+    ),
+    "coverage": (
+        COVERAGE,
+        PublishedCoverage(
+            at=NOW,
+            coverage=Coverage(Decimal("96.15"), Decimal("0.00"), Decimal("3.85")),
+            bare=MappingProxyType({TSLA: NOW - A_MINUTE, AAPL: NOW}),
+            paged=frozenset({TSLA}),
+        ),
+    ),
     "trading_state": (
         TRADING_STATE,
         replace(trading_state([HaltReason.STALE_DATA, HaltReason.BROKER_UNSURE, HaltReason.KILL_SWITCH]), told=False),
@@ -220,6 +261,8 @@ def intents(draw: st.DrawFn) -> Intent:
         sent_at=draw(st.none() | times),
         recorded=draw(st.booleans()),
         told=draw(st.booleans()),
+        confirmed=draw(st.booleans()),
+        withdrawn=draw(texts),
         broker_order_id=draw(texts),
         filled_quantity=draw(st.sampled_from([Decimal("0.00"), quantity])),
         filled_value=draw(numbers),
@@ -263,6 +306,7 @@ quotes = st.builds(
     suspect=st.none() | numbers,
     blind_since=st.none() | times,
 )
+periods = st.builds(Period, began=st.dates(), since=times, equity=positive, tripped_at=st.none() | times)
 
 STRATEGIES: Final[Mapping[str, st.SearchStrategy[Any]]] = {
     "ledger": st.builds(
@@ -270,10 +314,11 @@ STRATEGIES: Final[Mapping[str, st.SearchStrategy[Any]]] = {
         account=names,
         open=mapping(texts, intents()),
         finished=mapping(texts, intents()),
-        generations=mapping(texts, st.builds(Tried, versions, times)),
+        generations=mapping(texts, st.builds(Tried, versions, times, st.booleans())),
         entries_sent=mapping(names, tuples(st.builds(SentEntry, texts, times))),
         locked=mapping(names, times),
         quiet_until=st.none() | times,
+        entries_quiet_until=st.none() | times,
         version=versions,
     ),
     "intent": intents(),
@@ -290,6 +335,7 @@ STRATEGIES: Final[Mapping[str, st.SearchStrategy[Any]]] = {
         take_profit_pct=st.none() | positive,
         high_since_entry=st.none() | numbers,
         strategy=texts,
+        adjusted_for=st.none() | st.frozensets(texts, max_size=3),
         version=versions,
     ),
     "broker_facts": st.builds(
@@ -312,9 +358,20 @@ STRATEGIES: Final[Mapping[str, st.SearchStrategy[Any]]] = {
             )
         ),
         strangers=st.frozensets(texts, max_size=4),
+        transfers=tuples(st.builds(Transfer, times, numbers)),
+        mismatches=versions,
+        doubted=mapping(names, st.builds(Doubted, times, times, numbers, numbers)),
         version=versions,
     ),
-    "kill_switch": st.builds(KillSwitch, engaged=st.booleans(), by=texts, why=texts),
+    "kill_switch": st.builds(KillSwitch, mode=st.sampled_from(SwitchMode), by=texts, why=texts, at=st.none() | times),
+    "losses": st.builds(Losses, day=periods, week=periods, version=versions),
+    "coverage": st.builds(
+        PublishedCoverage,
+        at=times,
+        coverage=st.builds(Coverage, numbers, numbers, numbers),
+        bare=mapping(names, times),
+        paged=st.frozensets(names, max_size=3),
+    ),
     "trading_state": st.builds(
         TradingState,
         reasons=st.frozensets(st.sampled_from(HaltReason)),

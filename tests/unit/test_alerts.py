@@ -33,9 +33,11 @@ ALWAYS_BOTH = {
     "large_position_change",
     "live_trading",
     "position_mismatch",
+    "split_suspected",
     "test_message",
 }
 BOTH_WHEN_CRITICAL = {
+    "coverage_lost",
     "exit_blocked",
     "order_abandoned",
     "order_closed_unfilled",

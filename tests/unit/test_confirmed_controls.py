@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -12,8 +14,9 @@ from shared.adapters.memory.confirmations import MemoryConfirmations
 from shared.bootstrap.confirmed import ConfirmedControls
 from shared.domain.errors import Unavailable
 from shared.domain.stage import CONFIRMED_FOR, LiveConfirmation, Stage
-from shared.domain.trading_state import KillSwitch, trading_state
+from shared.domain.trading_state import KillSwitch, SwitchMode, trading_state
 from shared.use_cases.check_risk import read_kill_switch
+from tests.unit.builders import began_with
 
 NOW = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)
 ACCOUNT = "123456789"
@@ -58,11 +61,17 @@ def test_confirmation_that_cannot_be_read_counts_as_killed() -> None:
 
 def test_stored_kill_switch_stays_set_whatever_is_confirmed() -> None:
     confirmed_controls = controls(confirmed())
-    confirmed_controls.set_kill_switch(KillSwitch(engaged=True, by="ann", why="holiday"))
-    assert confirmed_controls.kill_switch() == KillSwitch(engaged=True, by="ann", why="holiday")
+    confirmed_controls.set_kill_switch(KillSwitch(mode=SwitchMode.KILL, by="ann", why="holiday"))
+    assert confirmed_controls.kill_switch() == KillSwitch(mode=SwitchMode.KILL, by="ann", why="holiday")
 
 
 def test_trading_state_is_the_published_one() -> None:
     confirmed_controls = controls(confirmed())
     confirmed_controls.publish_trading_state(trading_state(()))
     assert confirmed_controls.trading_state() == trading_state(())
+
+
+def test_losses_are_those_of_the_stored_controls() -> None:
+    live = controls(confirmed())
+    saved = live.put_losses(began_with(Decimal(100)))
+    assert live.losses() == saved == replace(began_with(Decimal(100)), version=1)

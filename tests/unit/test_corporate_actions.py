@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from shared.adapters.memory.corporate_actions import DueActions
 from shared.domain.assets import Symbol
-from shared.domain.corporate_actions import NO_ADJUSTMENT, ActionKind, Adjustment, CorporateAction, adjustment
+from shared.domain.corporate_actions import (
+    NO_ADJUSTMENT,
+    ActionKind,
+    Adjustment,
+    CorporateAction,
+    adjustment,
+    suspected_split,
+)
 from shared.domain.errors import InvalidValue
 from tests.unit.builders import AAPL, TODAY, TSLA
 
@@ -115,6 +122,64 @@ class TestOrder:
         shares = told.quantity(old_shares)
         worth = shares * told.price(old_price) + shares * told.cash
         assert abs(worth - old_price * old_shares) < Decimal("1E-15")
+
+
+class TestSuspectedSplits:
+    @pytest.mark.parametrize(
+        ("shares", "entry", "shares_now", "entry_now", "ratio"),
+        [
+            ("10", "100", "20", "50", "2"),
+            ("10", "100", "100", "10", "10"),
+            ("10", "645.57", "70", "92.2243", "7"),
+            ("10", "100", "15", "66.6667", "1.5"),
+            ("10.4", "100", "41.6", "25", "4"),
+            ("10", "2255.34", "200", "112.767", "20"),
+            ("10", "1", "1", "10", "0.1"),
+            ("10", "1", "0.5", "20", "0.05"),
+            ("1005", "1", "100", "10", "0.1"),
+        ],
+        ids=["2:1", "10:1", "7:1", "3:2", "4:1 with a fraction", "20:1", "1:10", "1:20", "cash for a fraction"],
+    )
+    def test_shares_and_entry_that_changed_by_one_plain_ratio(
+        self, shares: str, entry: str, shares_now: str, entry_now: str, ratio: str
+    ) -> None:
+        told = suspected_split(Decimal(shares), Decimal(entry), Decimal(shares_now), Decimal(entry_now))
+        assert told == Decimal(ratio)
+
+    @pytest.mark.parametrize(
+        ("shares_now", "entry_now"),
+        [("20", "100"), ("20", "75"), ("5", "100"), ("10", "100"), ("11", "90.91"), ("20", "49"), ("21", "50")],
+        ids=["bought as many", "bought cheaper", "sold half", "nothing", "no plain ratio", "entry off", "shares off"],
+    )
+    def test_trades_are_none(self, shares_now: str, entry_now: str) -> None:
+        assert suspected_split(Decimal(10), Decimal(100), Decimal(shares_now), Decimal(entry_now)) is None
+
+    @given(
+        st.decimals("0.001", 10_000, places=3),
+        st.decimals("0.01", 10_000, places=2),
+        st.sampled_from(["2", "3", "4", "5", "7", "10", "20", "1.5", "0.5", "0.1", "0.05"]),
+    )
+    def test_every_plain_split_is_recognised_and_conserves_value(
+        self, shares: Decimal, entry: Decimal, ratio: str
+    ) -> None:
+        step = joined(split(ratio))
+        told = suspected_split(shares, entry, step.quantity(shares), step.price(entry))
+        assert told is not None
+        assert abs(told - Decimal(ratio)) <= Decimal("1E-20")
+
+
+class TestKeys:
+    def test_one_split_a_day_whatever_its_ratio(self) -> None:
+        assert split("4").key == split("5").key == "2026-03-04 split"
+
+    def test_dividends_of_other_amounts_are_other_dividends(self) -> None:
+        assert (dividend("0.25").key, dividend("1").key) == ("2026-03-04 dividend 0.25", "2026-03-04 dividend 1")
+
+    def test_the_same_amount_in_other_digits_is_the_same_dividend(self) -> None:
+        assert dividend("0.250").key == dividend("0.25").key
+
+    def test_another_day_is_another_action(self) -> None:
+        assert split("4").key != split("4", TOMORROW).key
 
 
 class TestRefusals:

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from shared.domain.assets import Symbol
 from shared.domain.errors import Conflict, InvalidValue
-from shared.domain.gate import Exposure, GateInput, Limits, judge_entry
+from shared.domain.gate import GateInput, Limits, judge_entry
 from shared.domain.intents import (
     TERMINAL,
     TRANSITIONS,
@@ -27,10 +27,21 @@ from shared.domain.intents import (
     Side,
 )
 from shared.domain.ledger import Ledger
-from shared.domain.money import ZERO
-from shared.domain.session import Session, SessionState
-from shared.domain.trading_state import KillSwitch, trading_state
-from tests.unit.builders import AAPL, ACCOUNT, CYCLE, LOT, MINUTE, NOW, NVDA, TSLA, intent, judged, ledger_with, purpose
+from tests.unit.builders import (
+    AAPL,
+    ACCOUNT,
+    CYCLE,
+    LOT,
+    MINUTE,
+    NOW,
+    NVDA,
+    TSLA,
+    calm_gate,
+    intent,
+    ledger_with,
+    purpose,
+    tradable,
+)
 
 S = IntentState
 EMPTY = ledger_with()
@@ -290,7 +301,7 @@ class Executors(RuleBasedStateMachine):
         wanted=st.integers(min_value=1, max_value=9),
     )
     def prepare_entry(self, who: str, symbol: Symbol, reason: Reason, origin: str, wanted: int) -> None:
-        verdict = judge_entry(symbol, Decimal(wanted), PRICE, gate_input(self.sees[who]), LIMITS)
+        verdict = judge_entry(symbol, Decimal(wanted), PRICE, gate_input(symbol, self.sees[who]), LIMITS)
         if verdict.passes:
             self._prepare(who, str(verdict.quantity), symbol, reason, CycleId(origin))
 
@@ -382,18 +393,8 @@ class Executors(RuleBasedStateMachine):
         assert counted == closed_tries
 
 
-def gate_input(ledger: Ledger) -> GateInput:
-    return GateInput(
-        now=NOW,
-        kill_switch=KillSwitch(engaged=False),
-        state=trading_state(()),
-        session=Session(state=SessionState.OPEN, reason="calendar and clock agree"),
-        quote=judged(str(PRICE)),
-        equity=EQUITY,
-        exposure=Exposure(of_symbol=ZERO, total=ZERO),
-        ledger=ledger,
-        frozen=False,
-    )
+def gate_input(symbol: Symbol, ledger: Ledger) -> GateInput:
+    return replace(calm_gate(EQUITY, str(PRICE)), asset=tradable(symbol), ledger=ledger)
 
 
 TestExecutors = Executors.TestCase

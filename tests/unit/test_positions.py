@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 from decimal import Decimal
+from math import prod
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.corporate_actions import Adjustment
+from shared.domain.corporate_actions import ActionKind, Adjustment, CorporateAction
 from shared.domain.errors import InvalidValue
+from shared.domain.money import round_quantity_down
 from shared.domain.positions import Position, lot_id
 from shared.domain.stops import RiskAction, judge_exit
-from tests.unit.builders import NOW, TODAY, TSLA, holding
+from tests.unit.builders import AAPL, NOW, TODAY, TSLA, holding
 
 
 def over(position: Position, ratio: str = "1", cash: str = "0") -> Position:
@@ -23,8 +26,17 @@ def over(position: Position, ratio: str = "1", cash: str = "0") -> Position:
 class TestLevels:
     @pytest.mark.parametrize(
         ("entry", "stop"),
-        [("184.82", "147.86"), ("100", "80.00"), ("100.00625", "80.01"), ("100.0062", "80.00"), ("0.50", "0.40")],
-        ids=["the story", "round", "half a cent up", "under half a cent", "small"],
+        [
+            ("184.82", "147.86"),
+            ("100", "80.00"),
+            ("100.00625", "80.01"),
+            ("100.0062", "80.00"),
+            ("0.50", "0.4000"),
+            ("1.25", "1.00"),
+            ("0.006", "0.0048"),
+            ("0.0001", "0.0001"),
+        ],
+        ids=["the story", "round", "half a cent up", "under half a cent", "small", "penny", "half a cent", "least"],
     )
     def test_the_stop_lies_a_fifth_under_entry_rounded_half_up(self, entry: str, stop: str) -> None:
         assert str(holding(entry=entry).stop_price) == stop
@@ -101,7 +113,7 @@ class TestSplits:
             ("7", "70", "92.22", "73.78"),
             ("4", "40", "161.39", "129.11"),
             ("20", "200", "32.28", "25.82"),
-            ("0.1", "1.0", "6455.70", "5164.56"),
+            ("0.1", "1", "6455.70", "5164.56"),
         ],
         ids=["7:1", "4:1", "20:1", "1:10 reverse"],
     )
@@ -132,16 +144,115 @@ class TestSplits:
     prices = st.decimals(min_value="0.01", max_value=100_000, places=4)
 
     @given(amounts, prices, ratios)
-    def test_value_is_conserved_under_a_split(self, quantity: Decimal, entry: Decimal, ratio: str) -> None:
-        before = holding(str(quantity), str(entry))
-        after = over(before, ratio)
+    def test_value_is_conserved_under_a_split_but_for_the_last_of_nine_decimals(
+        self, quantity: Decimal, entry: Decimal, ratio: str
+    ) -> None:
+        after = over(holding(str(quantity), str(entry)), ratio)
         worth, was = after.quantity * after.average_entry_price, quantity * entry
-        assert abs(worth - was) <= was * Decimal("1E-24")
+        assert worth <= was * (1 + Decimal("1E-24"))
+        assert was - worth <= Decimal("1E-9") * after.average_entry_price
+
+    @given(amounts, ratios)
+    def test_shares_keep_the_brokers_nine_decimals(self, quantity: Decimal, ratio: str) -> None:
+        after = over(holding(str(quantity)), ratio)
+        assert after.quantity == round_quantity_down(after.quantity) or after.quantity < Decimal("1E-9")
+
+    @given(prices, st.sampled_from(["7", "4", "20", "3", "1.5"]), st.lists(prices, min_size=1, max_size=6))
+    def test_a_trailing_stop_stands_where_it_would_without_the_split(
+        self, entry: Decimal, ratio: str, seen: list[Decimal]
+    ) -> None:
+        whole = split = holding(entry=str(entry), trailing="0.10")
+        for price in seen:
+            whole = whole.seen_at(price)
+        for price in seen[:-1]:
+            split = split.seen_at(price)
+        split = over(split, ratio).seen_at(seen[-1] / Decimal(ratio))
+        assert whole.high_since_entry is not None
+        assert split.high_since_entry is not None
+        assert abs(split.high_since_entry * Decimal(ratio) - whole.high_since_entry) <= Decimal("1E-18")
 
     @given(prices, ratios)
     def test_the_stop_keeps_its_distance_over_a_split_to_a_cent(self, entry: Decimal, ratio: str) -> None:
         after = over(holding(entry=str(entry)), ratio)
         assert abs(after.stop_price - entry / Decimal(ratio) * Decimal("0.8")) <= Decimal("0.005")
+
+
+def action(ex_date: date, ratio: str | None = None, cash: str | None = None) -> CorporateAction:
+    if ratio is not None:
+        return CorporateAction(symbol=TSLA, ex_date=ex_date, kind=ActionKind.SPLIT, ratio=Decimal(ratio))
+    return CorporateAction(symbol=TSLA, ex_date=ex_date, kind=ActionKind.DIVIDEND, cash_amount=Decimal(cash or "1"))
+
+
+YESTERDAY, TOMORROW = TODAY - timedelta(days=1), TODAY + timedelta(days=1)
+FOUR, PAID = action(TODAY, "4"), action(TODAY, cash="2")
+
+
+class TestCatchingUp:
+    def test_an_action_of_today_is_applied_once_however_often_it_is_shown(self) -> None:
+        told = holding("10", "400").caught_up([FOUR], TODAY)
+        for _ in range(3):
+            told = told.caught_up([FOUR, FOUR], TODAY)
+        assert (told.quantity, told.average_entry_price) == (Decimal(40), Decimal(100))
+
+    def test_an_action_that_became_known_after_the_days_look_is_applied(self) -> None:
+        told = holding("10", "400").caught_up([], TODAY).caught_up([FOUR], TODAY)
+        assert told.quantity == Decimal(40)
+
+    def test_a_second_action_of_the_day_that_became_known_late_is_applied_beside_the_first(self) -> None:
+        told = holding("10", "400").caught_up([FOUR], TODAY).caught_up([FOUR, PAID], TODAY)
+        assert (told.quantity, told.average_entry_price) == (Decimal(40), Decimal(98))
+
+    def test_an_action_that_became_known_a_day_late_is_applied_then(self) -> None:
+        told = holding("10", "400").caught_up([], YESTERDAY).caught_up([action(YESTERDAY, "4")], TODAY)
+        assert told.quantity == Decimal(40)
+
+    def test_a_split_whose_ratio_was_corrected_is_not_applied_on_top(self) -> None:
+        told = holding("10", "400").caught_up([FOUR], TODAY).caught_up([action(TODAY, "5")], TODAY)
+        assert told.quantity == Decimal(40)
+
+    def test_a_lot_whose_figures_are_of_today_is_left_alone(self) -> None:
+        bought_today = replace(holding("10", "100"), adjusted_through=TODAY)
+        assert bought_today.caught_up([FOUR], TODAY) is bought_today
+
+    def test_an_action_of_tomorrow_waits(self) -> None:
+        assert holding("10", "400").caught_up([action(TOMORROW, "4")], TODAY).quantity == Decimal(10)
+
+    def test_a_day_without_actions_is_remembered(self) -> None:
+        told = holding().caught_up([], TODAY)
+        assert (told.adjusted_through, told.adjusted_for) == (TODAY, frozenset())
+
+    def test_with_nothing_new_the_position_is_the_same(self) -> None:
+        told = holding().caught_up([FOUR], TODAY)
+        assert told.caught_up([FOUR], TODAY) is told
+
+    def test_another_symbols_action_is_no_business_of_it(self) -> None:
+        assert holding().caught_up([replace(FOUR, symbol=AAPL)], TODAY).quantity == Decimal(10)
+
+    days = st.dates(min_value=TODAY - timedelta(days=6), max_value=TODAY)
+    actions = st.lists(
+        st.one_of(
+            st.builds(action, days, st.sampled_from(["7", "4", "0.1", "1.5"])),
+            st.builds(action, days, st.none(), st.sampled_from(["0.25", "1", "2.5"])),
+        ),
+        max_size=5,
+        unique_by=lambda each: each.key,
+    )
+
+    @given(actions, st.data())
+    def test_every_action_is_applied_once_whatever_became_known_when_within_a_day(
+        self, known: list[CorporateAction], data: st.DataObject
+    ) -> None:
+        """Each is known from its own day on, or, being late, from the next; looks repeat as they like."""
+        start = replace(holding("64", "500"), adjusted_through=TODAY - timedelta(days=7), adjusted_for=frozenset())
+        told = start
+        late = {each.key: data.draw(st.booleans(), label=each.key) for each in known}
+        for back in range(6, -2, -1):
+            today = TODAY - timedelta(days=back)
+            for _ in range(data.draw(st.integers(1, 2))):
+                seen = [a for a in known if a.ex_date + timedelta(days=late[a.key]) <= today]
+                told = told.caught_up(seen, today)
+        ratio = prod((each.ratio for each in known), start=Decimal(1))
+        assert abs(told.quantity - 64 * ratio) <= Decimal("1E-6")
 
 
 class TestDividends:

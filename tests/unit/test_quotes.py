@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.domain.corporate_actions import ActionKind, CorporateAction, joined
 from shared.domain.errors import InvalidValue
 from shared.domain.money import usable_price
 from shared.domain.quotes import (
@@ -27,7 +28,7 @@ from shared.domain.quotes import (
     needs_second_source,
     rebase,
 )
-from tests.unit.builders import MINUTE, NOW, SECOND, TSLA, from_backup, quoted
+from tests.unit.builders import MINUTE, NOW, SECOND, TODAY, TSLA, from_backup, quoted
 
 LIMITS = FreshnessLimits()
 ODD_PRICES = [
@@ -174,6 +175,65 @@ class TestExitsOnDegradedPrices:
     def test_a_wide_quote_does_become_the_last_good_price(self) -> None:
         told = story(quoted("100"), quoted("95", bid="90", ask="99"))
         assert told[-1].last_good == Decimal(95)
+
+
+class Row(NamedTuple):
+    """One line of the freshness contract: what is seen, and what may be done with it."""
+
+    primary: Quote | None
+    second: Quote | None
+    doubts: set[Doubt]
+    exit_at: str | None
+    feed: str
+
+
+def aged(seconds: int) -> Quote:
+    return quoted(quote_age=seconds * SECOND, trade_age=seconds * SECOND)
+
+
+CONTRACT = {
+    "fresh and sane": Row(quoted(), None, set(), "100", "iex"),
+    "zero": Row(quoted(bid="0", ask="0"), None, {Doubt.NOT_POSITIVE}, "100", "iex"),
+    "zero, second source": Row(
+        quoted(bid="0", ask="0"), from_backup("99"), {Doubt.NOT_POSITIVE, Doubt.BACKUP_PRICE}, "99", "yahoo"
+    ),
+    "zero last trade": Row(quoted("0"), None, {Doubt.NOT_POSITIVE}, None, "none"),
+    "crossed": Row(quoted(bid="101", ask="100"), None, {Doubt.CROSSED}, "100", "iex"),
+    "exactly 1 % wide": Row(quoted(bid="99.00", ask="99.99"), None, set(), "100", "iex"),
+    "wider than 1 %": Row(quoted(bid="99.00", ask="99.9901"), None, {Doubt.WIDE_SPREAD}, "100", "iex"),
+    "89 s old": Row(aged(89), None, set(), "100", "iex"),
+    "90 s old": Row(aged(90), None, set(), "100", "iex"),
+    "91 s old": Row(aged(91), None, {Doubt.STALE}, None, "none"),
+    "91 s old, second source": Row(aged(91), from_backup("99"), {Doubt.STALE, Doubt.BACKUP_PRICE}, "99", "yahoo"),
+    "both 91 s old": Row(aged(91), from_backup(age=91 * SECOND), {Doubt.STALE}, None, "none"),
+    "no quote at all": Row(None, None, {Doubt.MISSING}, None, "none"),
+    "a fifth down": Row(quoted("80"), None, set(), "80", "iex"),
+    "over a fifth down": Row(quoted("79.99"), None, {Doubt.UNCONFIRMED}, None, "iex"),
+    "over a fifth down, agreed": Row(quoted("79.99"), from_backup("79.50"), set(), "79.99", "iex"),
+    "over a fifth down, disputed": Row(
+        quoted("79.99"), from_backup("100"), {Doubt.UNCONFIRMED, Doubt.DISPUTED}, None, "iex"
+    ),
+    "a fifth up": Row(quoted("120"), None, set(), "120", "iex"),
+    "over a fifth up": Row(quoted("120.01"), None, {Doubt.UNCONFIRMED}, None, "iex"),
+    "second source exactly 1 % off": Row(quoted(), from_backup("101"), set(), "100", "iex"),
+    "second source over 1 % off": Row(quoted(), from_backup("101.01"), {Doubt.DISPUTED}, "100", "iex"),
+    "full consolidated feed": Row(quoted(feed="sip"), None, set(), "100", "sip"),
+}
+"""The contract row by row, after a last good price of 100 (BEY-10, PRC-02, RSK-01)."""
+
+
+class TestTheContract:
+    @pytest.mark.parametrize("name", CONTRACT)
+    def test_an_entry_needs_a_price_without_any_doubt(self, name: str) -> None:
+        row = CONTRACT[name]
+        told = judge(row.primary, row.second, after=judge(quoted()))
+        assert (told.opens_positions, set(told.doubts)) == (not row.doubts, row.doubts)
+
+    @pytest.mark.parametrize("name", CONTRACT)
+    def test_an_exit_acts_on_what_is_left_and_says_where_it_is_from(self, name: str) -> None:
+        row = CONTRACT[name]
+        told = judge(row.primary, row.second, after=judge(quoted()))
+        assert (told.price, told.feed) == (None if row.exit_at is None else Decimal(row.exit_at), row.feed)
 
 
 class TestTheSecondSource:
@@ -342,6 +402,16 @@ class TestWildPrints:
         assert not is_wild(Decimal(1), None, LIMITS)
 
 
+def split(known: JudgedQuote, ratio: str) -> JudgedQuote:
+    return rebase(known, joined([CorporateAction(
+        symbol=TSLA, ex_date=TODAY, kind=ActionKind.SPLIT, ratio=Decimal(ratio))]), NOW + MINUTE)  # fmt: skip
+
+
+def paid(known: JudgedQuote, cash: str) -> JudgedQuote:
+    return rebase(known, joined([CorporateAction(
+        symbol=TSLA, ex_date=TODAY, kind=ActionKind.DIVIDEND, cash_amount=Decimal(cash))]), NOW + MINUTE)  # fmt: skip
+
+
 class TestCorporateActions:
     @pytest.mark.parametrize(
         ("before", "factor", "after"),
@@ -349,36 +419,39 @@ class TestCorporateActions:
         ids=["7:1", "4:1", "20:1", "1:10 reverse"],
     )
     def test_a_split_is_no_jump_once_the_memory_is_rebased(self, before: str, factor: str, after: str) -> None:
-        rebased = rebase(judge(quoted(before)), Decimal(factor))
+        rebased = split(judge(quoted(before)), factor)
         assert judge(quoted(after), after=rebased).opens_positions
 
     def test_a_split_without_its_action_is_a_jump(self) -> None:
         assert judge(quoted("92.22"), after=judge(quoted("645.57"))).is_blind
 
     def test_a_crash_on_the_day_of_a_split_is_still_a_jump(self) -> None:
-        assert judge(quoted("70"), after=rebase(judge(quoted("400")), Decimal(4))).is_blind
+        assert judge(quoted("70"), after=split(judge(quoted("400")), "4")).is_blind
 
     def test_a_special_dividend_is_taken_off_the_memory(self) -> None:
-        assert rebase(judge(quoted("100")), Decimal(1), Decimal(25)).last_good == Decimal(75)
+        assert paid(judge(quoted("100")), "25").last_good == Decimal(75)
 
     def test_a_waiting_jump_is_rebased_too(self) -> None:
         waiting = story(quoted("400"), quoted("200"))[-1]
-        assert rebase(waiting, Decimal(4)).suspect == Decimal(50)
+        assert split(waiting, "4").suspect == Decimal(50)
 
     def test_a_memory_that_would_fall_to_zero_is_dropped(self) -> None:
-        assert rebase(judge(quoted("20")), Decimal(1), Decimal(20)).last_good is None
+        assert paid(judge(quoted("20")), "20").last_good is None
 
     def test_a_dividend_is_taken_off_a_waiting_jump_too(self) -> None:
         waiting = story(quoted("100"), quoted("60"))[-1]
-        assert rebase(waiting, Decimal(1), Decimal(25)).suspect == Decimal(35)
+        assert paid(waiting, "25").suspect == Decimal(35)
 
     def test_a_waiting_jump_that_would_fall_to_zero_is_dropped(self) -> None:
         waiting = story(quoted("100"), quoted("25"))[-1]
-        assert rebase(waiting, Decimal(1), Decimal(25)).suspect is None
+        assert paid(waiting, "25").suspect is None
+
+    def test_the_memory_says_when_it_was_carried_over(self) -> None:
+        assert split(judge(quoted("400")), "4").last_good_at == NOW + MINUTE
 
     def test_no_action_changes_nothing(self) -> None:
         known = judge(quoted("100"))
-        assert rebase(known, Decimal(1)) == known
+        assert split(known, "1") == known
 
 
 @pytest.mark.parametrize(

@@ -243,6 +243,15 @@ def test_fills_splits_and_dividends_explain_everything_they_did(
     assert unexplained(before, now, {TSLA: step}) == []
 
 
+def test_shares_sold_before_a_split_are_old_shares_and_earn_no_dividend() -> None:
+    """Three are held, two of them sold at the close; overnight the one that is left becomes four at a dollar each."""
+    step = Adjustment(Decimal(4), Decimal(1))
+    fills = {"at the close": Filled(TSLA, Decimal(-2), Decimal(176))}
+    before, now = facts("0", {TSLA: "3"}), facts("180", {TSLA: "4"}, fills)
+    assert unexplained(before, now, {TSLA: step}, early={IntentId("at the close")}) == []
+    assert {d.kind for d in unexplained(before, now, {TSLA: step})} == {DifferenceKind.QUANTITY, DifferenceKind.CASH}
+
+
 @given(counts, cents, st.decimals(min_value="0.01", max_value=10_000, places=2))
 def test_any_cash_that_appears_or_vanishes_is_named(held: Decimal, cash: Decimal, change: Decimal) -> None:
     before = facts(str(cash), {TSLA: str(held)})

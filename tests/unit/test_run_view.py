@@ -224,7 +224,8 @@ def test_the_first_snapshot_tells_everything_there_is() -> None:
         "2026-06-10 10:31 alert warning (discord): Trading state REDUCING, level DATA_STALE; reasons: stale_data",
         f"2026-06-10 10:31 alert critical (discord, email): {STOP}",
         "2026-06-10 10:31 alert info (nobody yet): KO [bold]moved[/bold] -22.00 %",
-        "2026-06-10 10:31 tick 62 of 391: 3 held, cash $25,000.50, equity $33,123.46, coverage 92 % software, 8 % none",
+        "2026-06-10 10:31 tick 62 of 391: 3 held, cash $25,000.50, equity $33,123.46, "
+        "coverage 0 % broker, 92 % software, 8 % none",
     ]
 
 

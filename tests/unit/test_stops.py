@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 
 import pytest
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 from shared.domain.intents import Reason
 from shared.domain.money import ZERO
 from shared.domain.positions import Position
-from shared.domain.stops import RiskAction, is_due, judge_exit
-from tests.unit.builders import holding
+from shared.domain.stops import RiskAction, decides_from_afar, is_due, judge_blind, judge_exit
+from tests.unit.builders import NOW, holding
 
 BOUGHT = holding(entry="184.82")
 SELL, HOLD = RiskAction.SELL, RiskAction.HOLD
@@ -127,6 +128,41 @@ class TestTrailingStop:
 
     def test_off_unless_set(self) -> None:
         assert holding(entry="100").seen_at(Decimal(500)).trailing_stop_price is None
+
+
+class TestDecidingFromAfar:
+    @pytest.mark.parametrize(
+        ("rules", "price", "far"),
+        [
+            ({}, "80.01", False),
+            ({}, "80", False),
+            ({}, "79.99", True),
+            ({}, "120.01", False),
+            ({"stop_loss": "0.05"}, "95", False),
+            ({"stop_loss": "0.05"}, "79.99", True),
+            ({"stop_loss": "0.50"}, "60", False),
+            ({"take_profit": "0.10"}, "120", False),
+            ({"take_profit": "0.10"}, "120.01", True),
+            ({"trailing": "0.10"}, "120", False),
+            ({"trailing": "0.10"}, "120.01", True),
+            ({"trailing": "0.10", "high": "150"}, "120", False),
+            ({"trailing": "0.10", "high": "150"}, "119.99", True),
+            ({"trailing": "0.30", "high": "150"}, "119.99", False),
+            ({"trailing": "0.10", "high": "150"}, "180.01", True),
+        ],
+    )
+    def test_only_what_acts_on_a_price_over_a_fifth_away(self, rules: dict[str, str], price: str, far: bool) -> None:
+        assert decides_from_afar(holding(entry="100", **rules), Decimal(price)) is far
+
+
+class TestClosingBlind:
+    def test_it_says_since_when_and_by_whose_will(self) -> None:
+        verdict = judge_blind(BOUGHT, NOW, timedelta(seconds=300))
+        assert (verdict.action, verdict.reason, verdict.level) == (SELL, Reason.DATA_LOSS, None)
+        assert verdict.text == (
+            "TSLA: no usable price since 2026-03-04T15:30:00Z, longer than 300 s: "
+            "selling blind, as the owner's setting says"
+        )
 
 
 prices = st.decimals(min_value="0.01", max_value=5_000, places=4)

@@ -21,13 +21,14 @@ from shared.contracts.stored import (
     MINUTE,
     POSITION,
     TRADING_STATE,
+    WATCHLIST,
     Fields,
     NewerSchema,
     StoredForm,
     Unreadable,
 )
 from shared.domain.errors import InvalidValue, Stop, TryAgain
-from shared.domain.trading_state import Level, Mode
+from shared.domain.trading_state import KillSwitch, Level, Mode, SwitchMode
 from shared.ports.prices import Minute
 from tests.conftest import SAMPLES
 from tests.unit.builders import NOW, TSLA, holding, judged, ledger_with
@@ -107,7 +108,7 @@ def test_times_come_back_in_the_one_utc() -> None:
 
 
 def test_mappings_come_back_read_only() -> None:
-    ledger = read(LEDGER, golden(LEDGER, 1))
+    ledger = read(LEDGER, golden(LEDGER, 2))
 
     assert isinstance(ledger.open, MappingProxyType)
     assert isinstance(ledger.entries_sent, MappingProxyType)
@@ -173,16 +174,15 @@ def test_time_that_is_not_utc_is_refused(bad: str) -> None:
 
 @pytest.mark.parametrize("bad", ['"AAPL"', '["TSLA","AAPL"]', '["AAPL","AAPL","TSLA"]', "null", "[1]"])
 def test_set_in_another_order_or_form_is_refused(bad: str) -> None:
-    body = golden(stored.BROKER_FACTS, 1).replace('["AAPL","TSLA"]', bad)
+    body = golden(stored.BROKER_FACTS, 2).replace('["AAPL","TSLA"]', bad)
 
     with pytest.raises(Unreadable, match=r"frozen(\.0)?: expected"):
         read(stored.BROKER_FACTS, body)
 
 
 def test_field_more_or_less_is_refused() -> None:
-    for change in ({"surprise": 1}, {"by": None}):
-        fields = {name: value for name, value in {**_switch(), **change}.items() if value is not None}
-        with pytest.raises(Unreadable, match=r"expected the fields \['by', 'engaged', 'why'\]"):
+    for fields in ({**_switch(), "surprise": 1}, {name: _switch()[name] for name in ("mode", "why", "at")}):
+        with pytest.raises(Unreadable, match=r"expected the fields \['at', 'by', 'mode', 'why'\]"):
             read(KILL_SWITCH, json.dumps(fields))
 
 
@@ -284,7 +284,53 @@ def test_schema_two_before_is_unreadable_until_it_is_upgraded() -> None:
 
 def test_first_schema_has_none_before_it() -> None:
     with pytest.raises(Unreadable, match="found 0"):
-        KILL_SWITCH.loads(json.dumps(_switch()), schema=0, version=1, item=ITEM)
+        WATCHLIST.loads("[]", schema=0, version=1, item=ITEM)
+
+
+def test_a_ledger_from_before_broker_stops_has_none_and_keeps_all_else() -> None:
+    ledger = read(LEDGER, golden(LEDGER, 1), schema=1)
+    intents = [*ledger.open.values(), *ledger.finished.values()]
+
+    assert len(intents) == 3
+    assert not any(one.confirmed or one.withdrawn or one.rests for one in intents)
+    assert [tried.refused for tried in ledger.generations.values()] == [False]
+    assert intents[0] == read(stored.INTENT, golden(stored.INTENT, 1), schema=1)
+
+
+def test_broker_facts_from_before_know_of_no_transfer_no_mismatch_and_no_doubt() -> None:
+    before, now = read(stored.BROKER_FACTS, golden(stored.BROKER_FACTS, 1), schema=1), SPECIMENS["broker_facts"][1]
+
+    assert before == replace(now, transfers=(), mismatches=0, doubted={}, version=0)
+
+
+@pytest.mark.parametrize("body", ["[]", "{}", "null", "1"])
+def test_damaged_broker_facts_from_before_are_unreadable(body: str) -> None:
+    with pytest.raises(Unreadable):
+        read(stored.BROKER_FACTS, body, schema=1)
+
+
+@pytest.mark.parametrize("body", ["[]", "{}", '{"open":[],"finished":{},"generations":{}}', "null"])
+def test_a_damaged_ledger_from_before_broker_stops_is_unreadable(body: str) -> None:
+    with pytest.raises(Unreadable):
+        read(LEDGER, body, schema=1)
+
+
+@pytest.mark.parametrize(("engaged", "mode"), [(True, SwitchMode.KILL), (False, SwitchMode.OFF)])
+def test_kill_switch_without_a_mode_stopped_entries_or_nothing(engaged: bool, mode: SwitchMode) -> None:
+    body = json.dumps({"engaged": engaged, "by": "ada", "why": "x"})
+    assert read(KILL_SWITCH, body, schema=1) == KillSwitch(mode=mode, by="ada", why="x")
+
+
+def test_program_that_knows_no_modes_refuses_a_kill_switch_that_has_one() -> None:
+    older = StoredForm[KillSwitch]("kill_switch", KillSwitch, schema=KILL_SWITCH.schema - 1)
+    with pytest.raises(NewerSchema):
+        read(older, KILL_SWITCH.dumps(KillSwitch(mode=SwitchMode.FREEZE)), schema=KILL_SWITCH.schema)
+
+
+@pytest.mark.parametrize("body", ["[]", "{}", '{"engaged":"yes","by":"","why":""}', '{"engaged":true,"by":""}'])
+def test_damaged_kill_switch_without_a_mode_is_unreadable(body: str) -> None:
+    with pytest.raises(Unreadable):
+        read(KILL_SWITCH, body, schema=1)
 
 
 def test_minute_of_another_type_is_not_written() -> None:
@@ -293,4 +339,4 @@ def test_minute_of_another_type_is_not_written() -> None:
 
 
 def _switch() -> Fields:
-    return {"engaged": True, "by": "ada", "why": ""}
+    return {"mode": "kill", "by": "ada", "why": "", "at": None}

@@ -36,6 +36,9 @@ HALTING = {R.KILL_SWITCH, R.MANUAL_PAUSE}
         (R.MANUAL_PAUSE, Mode.HALTED, Level.HALTED),
         (R.STALE_DATA, Mode.REDUCING, Level.DATA_STALE),
         (R.BROKER_UNSURE, Mode.REDUCING, Level.BROKER_UNSURE),
+        (R.DAILY_LOSS, Mode.REDUCING, Level.NORMAL),
+        (R.WEEKLY_LOSS, Mode.REDUCING, Level.NORMAL),
+        (R.REPEATED_MISMATCH, Mode.REDUCING, Level.BROKER_UNSURE),
     ],
 )
 def test_each_reason_by_itself(reason: HaltReason, mode: Mode, level: Level) -> None:
@@ -44,7 +47,8 @@ def test_each_reason_by_itself(reason: HaltReason, mode: Mode, level: Level) -> 
 
 
 def test_every_reason_is_in_the_table_above() -> None:
-    assert set(RULES) == {R.KILL_SWITCH, R.MANUAL_PAUSE, R.STALE_DATA, R.BROKER_UNSURE} == set(R)
+    named = {R.KILL_SWITCH, R.MANUAL_PAUSE, R.STALE_DATA, R.BROKER_UNSURE}
+    assert set(RULES) == {*named, R.DAILY_LOSS, R.WEEKLY_LOSS, R.REPEATED_MISMATCH} == set(R)
 
 
 def test_without_reasons_everything_is_allowed() -> None:

@@ -13,7 +13,7 @@ from shared.domain.coverage import Coverage
 from shared.domain.errors import Conflict, HearthwatchError, StartRefused, Throttled, Unavailable
 from shared.domain.intents import IntentState, Reason, Side
 from shared.domain.times import Tick
-from shared.domain.trading_state import HaltReason, Mode
+from shared.domain.trading_state import HaltReason, Mode, SwitchMode
 from shared.use_cases.check_risk import RiskReport
 from tests.fakes.desk import START, Desk, held
 from tests.fakes.venue import AAPL, CLOSE, MINUTE, NIGHT, OPEN, TSLA
@@ -351,7 +351,7 @@ def test_an_unreadable_kill_switch_counts_as_set() -> None:
 
 def test_a_set_kill_switch_halts_entries_and_the_exit_is_prepared_all_the_same() -> None:
     desk = Desk(PROTECTED)
-    desk.use.set_kill_switch(engaged=True, by="ann", why="test")
+    desk.use.set_kill_switch(SwitchMode.KILL, by="ann", why="test")
     report = fall(desk)
     assert report.state is not None
     assert HaltReason.KILL_SWITCH in report.state.reasons
@@ -376,7 +376,7 @@ def test_a_frozen_feed_makes_the_data_stale_and_a_fresh_quote_ends_it() -> None:
 def test_a_change_of_state_is_told_and_journaled_once_and_so_is_its_end() -> None:
     desk = Desk()
     before = desk.facts("trading_state")
-    desk.use.set_kill_switch(engaged=True, by="ann", why="test")
+    desk.use.set_kill_switch(SwitchMode.KILL, by="ann", why="test")
     desk.heard()
     for _ in range(3):
         desk.wait()
@@ -384,7 +384,7 @@ def test_a_change_of_state_is_told_and_journaled_once_and_so_is_its_end() -> Non
         check(desk)
     alerts = [a for a in desk.heard() if a.kind == AlertKind.TRADING_STATE]
     assert [(a.severity, a.recovers) for a in alerts] == [(Severity.WARNING, False)]
-    desk.use.set_kill_switch(engaged=False, by="ann", why="test")
+    desk.use.set_kill_switch(SwitchMode.OFF, by="ann", why="test", typed="clear")
     for _ in range(3):
         desk.wait()
         desk.poll()
@@ -396,7 +396,7 @@ def test_a_change_of_state_is_told_and_journaled_once_and_so_is_its_end() -> Non
 
 def test_a_change_that_cannot_be_told_is_published_at_once_and_told_at_the_next_tick() -> None:
     desk = Desk(PROTECTED)
-    desk.use.set_kill_switch(engaged=True, by="ann", why="test")
+    desk.use.set_kill_switch(SwitchMode.KILL, by="ann", why="test")
     desk.heard()
     desk.faults.fail("alerts.send", DOWN)
     desk.wait()

@@ -21,7 +21,7 @@ from shared.domain.errors import (
 from shared.domain.intents import IntentState, Side
 from shared.domain.ledger import Ledger
 from shared.domain.orders import OrderStatus
-from shared.domain.trading_state import KillSwitch
+from shared.domain.trading_state import KillSwitch, SwitchMode
 from tests.fakes.desk import NVDA, OWNER, Desk, held
 from tests.fakes.faults import Crash
 from tests.fakes.venue import AAPL, CLOSE, MINUTE, OPEN, TSLA, order
@@ -29,7 +29,7 @@ from tests.fakes.venue import AAPL, CLOSE, MINUTE, OPEN, TSLA, order
 S = IntentState
 SECOND = timedelta(seconds=1)
 DOWN = Unavailable("down")
-KILLED = KillSwitch(engaged=True, by="ann", why="enough")
+KILLED = KillSwitch(mode=SwitchMode.KILL, by="ann", why="enough")
 
 
 def holding_tsla() -> Desk:
@@ -190,6 +190,24 @@ def test_an_entry_held_back_again_and_again_still_goes_out() -> None:
         desk.wait(5 * SECOND)
     desk.poll()
     assert desk.place().sent == [entry.id]
+
+
+def test_an_entry_waits_as_long_as_the_broker_asks_though_exits_are_tried_after_a_minute() -> None:
+    desk = Desk(held(TSLA, "10", "100"))
+    entry = desk.entry(AAPL, "10")
+    desk.breach(TSLA, "94")
+    desk.faults.fail("broker.submit", Throttled("429", timedelta(minutes=3)), times=1)
+    desk.place()
+    desk.clock.advance(timedelta(seconds=61))
+    desk.place()
+    assert [order.symbol for order in desk.orders()] == [TSLA]
+    desk.clock.advance(timedelta(minutes=2))
+    desk.poll()
+    desk.check()
+    desk.place()
+
+    assert [order.symbol for order in desk.orders()] == [TSLA, AAPL]
+    assert desk.state(entry) is IntentState.ACKED
 
 
 def test_an_exit_is_tried_again_after_a_minute_however_long_the_broker_wants_quiet() -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from shared.domain.assets import Symbol
 from shared.domain.errors import Conflict, InvalidValue, Throttled, Unavailable
-from shared.domain.intents import IntentState, OrderType, Side, TimeInForce
-from shared.domain.trading_state import HaltReason, KillSwitch, trading_state
+from shared.domain.intents import CycleId, IntentState, OrderType, Reason, Side, TimeInForce
+from shared.domain.trading_state import HaltReason, KillSwitch, SwitchMode, trading_state
+from shared.use_cases.prepare_entry import ProposeEntry
 from tests.fakes.desk import NVDA, START, Desk, held
 from tests.fakes.venue import AAPL, MINUTE, TSLA
 
@@ -40,7 +41,7 @@ def test_a_fraction_goes_at_market_priced_at_the_edge_of_the_collar() -> None:
 
 
 def set_kill(desk: Desk) -> None:
-    desk.world.controls.set_kill_switch(KillSwitch(engaged=True, by="ann", why="enough"))
+    desk.world.controls.set_kill_switch(KillSwitch(mode=SwitchMode.KILL, by="ann", why="enough"))
 
 
 def halt(desk: Desk) -> None:
@@ -82,6 +83,10 @@ def manual_trade(desk: Desk) -> None:
     desk.poll()
 
 
+def spend_everything(desk: Desk) -> None:
+    desk.world.exchange.cash = Decimal(0)
+
+
 REFUSALS: list[tuple[str, Trouble, str]] = [
     ("kill switch set", set_kill, "kill switch: enough"),
     ("kill switch unreadable", break_call("controls.kill_switch"), "could not be read"),
@@ -89,8 +94,8 @@ REFUSALS: list[tuple[str, Trouble, str]] = [
     ("halted", halt, "manual_pause"),
     ("reducing", reduce, "stale_data"),
     ("state unreadable", break_call("controls.trading_state"), "broker_unsure"),
-    ("market clock unknown", break_call("broker.clock"), "session unsure"),
-    ("calendar unknown", break_call("calendar.days"), "session unsure"),
+    ("market clock unknown", break_call("broker.clock"), "session: unsure"),
+    ("calendar unknown", break_call("calendar.days"), "session: unsure"),
     ("prices unreadable", break_call("prices.latest"), "no usable quote"),
     ("prices older than 90 s", lambda desk: desk.wait(timedelta(seconds=91)), "no usable quote"),
     ("wild print", wild_print, "no usable quote"),
@@ -99,6 +104,12 @@ REFUSALS: list[tuple[str, Trouble, str]] = [
     ("positions unreadable", break_call("positions.all"), "exposure unknown"),
     ("a held symbol without a price", blind_holding, "exposure unknown"),
     ("a manual trade in the symbol", manual_trade, "frozen"),
+    ("account unknown", break_call("broker.account"), "account: unknown"),
+    ("asset unknown", break_call("broker.asset"), "asset: unknown"),
+    ("a halted symbol", lambda desk: desk.world.exchange.halt(TSLA), "asset: TSLA is halted"),
+    ("a symbol that left", lambda d: d.world.exchange.list_symbol(TSLA, tradable=False), "halted or not tradable"),
+    ("no money left", spend_everything, "buying power: 0.00 dollars"),
+    ("losses unreadable", break_call("controls.losses"), "losses: unknown"),
 ]
 
 
@@ -111,6 +122,31 @@ def test_the_gate_refuses_and_says_why(trouble: Trouble, named: str) -> None:
     assert any(named in reason for reason in outcome.reasons), outcome.reasons
     assert desk.ledger.open == {}
     assert not desk.ledger.open_for(TSLA, Side.BUY)
+
+
+def test_a_signal_to_sell_short_is_no_entry() -> None:
+    desk = Desk()
+    short = ProposeEntry(
+        symbol=TSLA,
+        quantity=Decimal(1),
+        reason=Reason.ENTRY,
+        cycle=CycleId("short"),
+        decided_at=desk.clock.now(),
+        text="a story",
+        side=Side.SELL,
+    )
+    outcome = desk.use.prepare_entry(short)
+    assert outcome.intent is None
+    assert outcome.reasons == ("order: only buys open a position: a sell would be a short sale",)
+    assert desk.ledger.open == {}
+
+
+@pytest.mark.parametrize("call", ["broker.account", "broker.asset"])
+def test_while_the_broker_wants_quiet_no_entry_is_prepared(call: str) -> None:
+    desk = Desk()
+    desk.faults.fail(call, Throttled("asked to wait 30 s", MINUTE), times=1)
+    assert desk.enter().reasons == ("asked to wait 30 s",)
+    assert desk.enter().intent is not None
 
 
 def test_before_the_first_reconciliation_nothing_is_entered() -> None:
@@ -144,7 +180,7 @@ def test_an_entry_past_five_percent_shrinks_to_whole_shares() -> None:
     outcome = Desk().enter(TSLA, "60")
     assert outcome.intent is not None
     assert outcome.intent.quantity == Decimal(49)
-    assert outcome.reasons == ("limit of 5% of equity per symbol",)
+    assert outcome.reasons == ("symbol limit: limit of 5% of equity per symbol",)
 
 
 def test_what_is_held_counts_against_the_limit() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from shared.domain.alerts import AlertKind, Severity
 from shared.domain.errors import Unavailable
+from shared.domain.trading_state import SwitchMode
 from tests.fakes.desk import Desk, held
 from tests.fakes.venue import AAPL, TSLA
 
@@ -17,7 +18,7 @@ DOWN = Unavailable("down")
 def test_setting_it_is_told_journaled_and_wakes_the_executor() -> None:
     desk = Desk()
     desk.world.doorbell.take()
-    desk.use.set_kill_switch(engaged=True, by="ann", why="a bad feeling")
+    desk.use.set_kill_switch(SwitchMode.KILL, by="ann", why="a bad feeling")
     switch = desk.world.controls.kill_switch()
     assert (switch.engaged, switch.by, switch.why) == (True, "ann", "a bad feeling")
     assert [(a.kind, a.severity, a.recovers) for a in desk.heard()] == [(AlertKind.BREAKER, Severity.CRITICAL, False)]
@@ -27,10 +28,10 @@ def test_setting_it_is_told_journaled_and_wakes_the_executor() -> None:
 
 def test_clearing_it_ends_the_incident_and_lets_entries_pass_again() -> None:
     desk = Desk()
-    desk.use.set_kill_switch(engaged=True, by="ann", why="test")
+    desk.use.set_kill_switch(SwitchMode.KILL, by="ann", why="test")
     assert desk.enter().intent is None
     desk.heard()
-    desk.use.set_kill_switch(engaged=False, by="ann", why="test")
+    desk.use.set_kill_switch(SwitchMode.OFF, by="ann", why="test", typed="clear")
     assert [a.recovers for a in desk.heard()] == [True]
     desk.check()
     assert desk.enter().intent is not None
@@ -41,7 +42,7 @@ def test_the_flag_is_set_whatever_else_fails(call: str) -> None:
     desk = Desk()
     desk.faults.fail(call, DOWN)
     with suppress(Unavailable):
-        desk.use.set_kill_switch(engaged=True, by="ann", why="test")
+        desk.use.set_kill_switch(SwitchMode.KILL, by="ann", why="test")
     assert desk.world.controls.kill_switch().engaged
 
 
@@ -49,12 +50,12 @@ def test_a_flag_that_cannot_be_written_is_an_error() -> None:
     desk = Desk()
     desk.faults.fail("controls.set_kill_switch", DOWN)
     with pytest.raises(Unavailable):
-        desk.use.set_kill_switch(engaged=True, by="ann", why="test")
+        desk.use.set_kill_switch(SwitchMode.KILL, by="ann", why="test")
 
 
 def test_it_stays_set_until_a_person_clears_it() -> None:
     desk = Desk()
-    desk.use.set_kill_switch(engaged=True, by="ann", why="test")
+    desk.use.set_kill_switch(SwitchMode.KILL, by="ann", why="test")
     for _ in range(30):
         desk.minute()
     assert desk.enter().intent is None
@@ -65,7 +66,7 @@ def test_resting_entries_are_canceled_within_two_ticks_and_a_breached_stop_still
     entry = desk.entry(TSLA)
     desk.place()
     assert desk.live() == [entry.id]
-    desk.use.set_kill_switch(engaged=True, by="ann", why="test")
+    desk.use.set_kill_switch(SwitchMode.KILL, by="ann", why="test")
     desk.set_price(AAPL, "94")
     desk.minute()
     assert entry.id not in desk.live()

@@ -13,7 +13,7 @@ from shared.domain.intents import CycleId, Reason
 from shared.domain.messages import TEMPLATES, render
 from shared.domain.stage import Stage
 from shared.domain.trade_fields import UNKNOWN, TradeField
-from shared.domain.trading_state import KillSwitch
+from shared.domain.trading_state import KillSwitch, SwitchMode
 from shared.use_cases.prepare_entry import ProposeEntry
 from tests.fakes.desk import Desk, held
 from tests.fakes.venue import TSLA, order
@@ -44,7 +44,7 @@ def an_entry_canceled() -> Desk:
     desk = Desk()
     desk.entry(TSLA)
     desk.place()
-    desk.world.controls.set_kill_switch(KillSwitch(engaged=True, by="ann", why="enough"))
+    desk.world.controls.set_kill_switch(KillSwitch(mode=SwitchMode.KILL, by="ann", why="enough"))
     desk.place()
     desk.reconcile()
     return desk

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from alpaca.common.exceptions import APIError
 from alpaca.trading.client import TradingClient
 
 from shared.adapters.alpaca.outcomes import reading
 from shared.adapters.alpaca.session import require_disarmed
+from shared.adapters.alpaca.translation import ACCOUNT_BLOCKS
 from shared.domain.assets import Symbol
 from shared.ports.clock import Clock
-
-BLOCKS: Final = ("account_blocked", "trading_blocked", "trade_suspended_by_user")
 
 
 class AccountFacts(NamedTuple):
@@ -28,7 +27,7 @@ def account_facts(client: TradingClient, clock: Clock) -> AccountFacts:
     require_disarmed(client)
     with reading("account", clock):
         raw: Any = client.get_account()
-        blocks = tuple(flag for flag in BLOCKS if raw.get(flag))
+        blocks = tuple(flag for flag in ACCOUNT_BLOCKS if raw.get(flag))
         return AccountFacts(str(raw["account_number"]), str(raw["status"]), blocks)
 
 

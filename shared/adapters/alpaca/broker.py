@@ -11,18 +11,21 @@ from alpaca.common.exceptions import APIError
 from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import QueryOrderStatus
 from alpaca.trading.requests import GetOrdersRequest
+from requests import Response
 
-from shared.adapters.alpaca.outcomes import is_unknown_order, reading, writing
+from shared.adapters.alpaca.outcomes import allowance_in, is_own_404, reading, writing
 from shared.adapters.alpaca.session import require_disarmed
 from shared.adapters.alpaca.translation import (
     to_account,
+    to_asset,
     to_clock,
     to_order,
     to_position,
     to_request,
 )
+from shared.domain.assets import Symbol
 from shared.domain.errors import BrokerRefusal, OutcomeUnknown, Refusal, Unavailable
-from shared.domain.orders import Account, HeldPosition, Order, PlaceOrder
+from shared.domain.orders import Account, Asset, HeldPosition, Order, PlaceOrder, RequestAllowance
 from shared.domain.session import MarketClock
 from shared.ports.clock import Clock
 
@@ -37,10 +40,25 @@ class AlpacaBroker:
         require_disarmed(client)
         self._client = client
         self._clock = clock
+        self._allowance: RequestAllowance | None = None
+        client._session.hooks["response"].append(self._note_allowance)
 
     def account(self) -> Account:
         with reading("account", self._clock):
             return to_account(_json(self._client.get_account()))
+
+    def asset(self, symbol: Symbol) -> Asset | None:
+        with reading(f"asset {symbol}", self._clock):
+            try:
+                found = self._client.get_asset(symbol)
+            except APIError as error:
+                if is_own_404(error):
+                    return None
+                raise
+            return to_asset(_json(found))
+
+    def allowance(self) -> RequestAllowance | None:
+        return self._allowance
 
     def clock(self) -> MarketClock:
         with reading("market clock", self._clock):
@@ -63,7 +81,7 @@ class AlpacaBroker:
             try:
                 found = self._client.get_order_by_client_id(client_order_id)
             except APIError as error:
-                if is_unknown_order(error):
+                if is_own_404(error):
                     return None
                 raise
             return to_order(_json(found))
@@ -83,6 +101,10 @@ class AlpacaBroker:
             raise BrokerRefusal(Refusal.NOT_CANCELABLE, f"{order.id!r} is no order of Alpaca's") from error
         with writing(f"cancel {order.client_order_id}", self._clock, refused_as=Refusal.NOT_CANCELABLE):
             self._client.cancel_order_by_id(order_id)
+
+    def _note_allowance(self, response: Response, *_: Any, **__: Any) -> None:
+        """Keep what a reply says of the rate window; one that says nothing leaves what is known."""
+        self._allowance = allowance_in(response.headers) or self._allowance
 
 
 def _json(reply: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -28,6 +28,7 @@ from shared.domain.errors import (
     TryAgain,
     Unavailable,
 )
+from shared.domain.orders import RequestAllowance
 from shared.ports.clock import Clock
 
 DEFAULT_PAUSE: Final = timedelta(seconds=60)
@@ -97,8 +98,16 @@ def throttled(what: str, error: APIError, now: datetime) -> Throttled:
     return Throttled(f"{what}: Alpaca asked to wait {pause.total_seconds():.0f} s", pause)
 
 
-def is_unknown_order(error: APIError) -> bool:
-    """Say whether a 404 is Alpaca's own word on an order, not that of something between us."""
+def allowance_in(headers: Mapping[str, str]) -> RequestAllowance | None:
+    """Read from any reply how many requests are left in the rate window; None when it does not say."""
+    remaining, reset = headers.get("X-RateLimit-Remaining", ""), headers.get("X-RateLimit-Reset", "")
+    if not remaining.isdecimal() or not reset.isdecimal():
+        return None
+    return RequestAllowance(int(remaining[:9]), _at(reset))
+
+
+def is_own_404(error: APIError) -> bool:
+    """Say whether a 404 is Alpaca's own word that it knows no such thing, not that of something between us."""
     return error.status_code == 404 and bool(_body(error))
 
 

@@ -22,7 +22,7 @@ from shared.domain.assets import Symbol
 from shared.domain.errors import BrokerRefusal, Refusal
 from shared.domain.intents import OrderType, Side, TimeInForce
 from shared.domain.money import ZERO
-from shared.domain.orders import LIVE_STATUSES, Account, HeldPosition, Order, OrderStatus, PlaceOrder
+from shared.domain.orders import LIVE_STATUSES, Account, Asset, HeldPosition, Order, OrderStatus, PlaceOrder
 from shared.domain.quotes import Quote
 from shared.domain.session import MarketClock, TradingDay
 
@@ -31,11 +31,11 @@ NEW_YORK: Final = ZoneInfo("America/New_York")
 STATUSES: Final[Mapping[str, OrderStatus]] = {
     "new": OrderStatus.NEW,
     "accepted": OrderStatus.NEW,
-    "pending_new": OrderStatus.NEW,
+    "pending_new": OrderStatus.PENDING,
     "accepted_for_bidding": OrderStatus.NEW,
     "held": OrderStatus.NEW,
     "stopped": OrderStatus.NEW,
-    "suspended": OrderStatus.NEW,
+    "suspended": OrderStatus.PENDING,
     "calculated": OrderStatus.NEW,
     "done_for_day": OrderStatus.NEW,
     "pending_cancel": OrderStatus.NEW,
@@ -56,6 +56,8 @@ TYPES: Final[Mapping[str, OrderType]] = {
     "stop_limit": OrderType.STOP,
     "trailing_stop": OrderType.STOP,
 }
+ACCOUNT_BLOCKS: Final = ("account_blocked", "trading_blocked", "trade_suspended_by_user")
+"""Flags of an account of which each keeps it from trading."""
 _REQUESTS: Final[Mapping[OrderType, type[OrderRequest]]] = {
     OrderType.MARKET: MarketOrderRequest,
     OrderType.LIMIT: LimitOrderRequest,
@@ -120,14 +122,31 @@ def to_order(raw: Mapping[str, Any]) -> Order:
 
 
 def to_account(raw: Mapping[str, Any]) -> Account:
-    """Read the account; one that is not ACTIVE, or blocked or suspended in any way, counts as blocked."""
-    flags = ("account_blocked", "trading_blocked", "trade_suspended_by_user")
+    """Read the account; one that is not ACTIVE, or blocked or suspended in any way, counts as blocked.
+
+    The day-trade fields may be absent.
+    """
+    status = raw.get("status")
+    blocks = [flag for flag in ACCOUNT_BLOCKS if raw.get(flag)]
+    day_trades, flagged = raw.get("daytrade_count"), raw.get("pattern_day_trader")
     return Account(
         id=str(raw["id"]),
         cash=_number(raw["cash"]),
         equity=_number(raw["equity"]),
         buying_power=_number(raw["buying_power"]),
-        blocked=raw.get("status") != "ACTIVE" or any(raw.get(flag) for flag in flags),
+        blocks=tuple(blocks if status == "ACTIVE" else [f"status {status}", *blocks]),
+        day_trades=None if day_trades is None else int(_number(day_trades)),
+        pattern_day_trader=None if flagged is None else bool(flagged),
+    )
+
+
+def to_asset(raw: Mapping[str, Any]) -> Asset:
+    """Read an asset; what is not said to be so is not so."""
+    return Asset(
+        symbol=Symbol(str(raw["symbol"])),
+        active=raw["status"] == "active",
+        tradable=raw["tradable"] is True,
+        fractionable=raw.get("fractionable") is True,
     )
 
 

@@ -5,7 +5,9 @@
 | ledger | `ledger` | account | |
 | position | `positions` | symbol | |
 | broker facts | `broker` | `facts` | |
-| kill switch, trading state | `controls` | `kill_switch`, `trading_state` | the last writer wins |
+| kill switch | `controls` | `kill_switch` | the last writer wins |
+| losses of day and week | `controls` | `losses` | |
+| trading state, coverage | `controls` | `trading_state`, `coverage` | the last writer wins |
 | watchlist | `watchlist` | `symbols` | the last writer wins |
 | cooldown | `cooldown#` key | `cooldown` | no body: `until`, `expires` |
 | lease | `lease#` name | `lease` | no body: `owner`, `until`, `expires` |
@@ -33,10 +35,12 @@ from shared.adapters.aws.stored_items import StoredItems
 from shared.adapters.aws.table import ABSENT, Condition, Item, Key, Table, expiry, instant, key_part, micros, sortable
 from shared.contracts.stored import (
     BROKER_FACTS,
+    COVERAGE,
     INCIDENT,
     INTENT,
     KILL_SWITCH,
     LEDGER,
+    LOSSES,
     POSITION,
     TRADING_STATE,
     WATCHLIST,
@@ -45,11 +49,13 @@ from shared.contracts.stored import (
 )
 from shared.domain.alerts import Channel, Incident
 from shared.domain.assets import Symbol
+from shared.domain.coverage import PublishedCoverage
 from shared.domain.intents import AccountId, Intent, IntentId
 from shared.domain.ledger import Ledger
+from shared.domain.losses import Losses
 from shared.domain.positions import Position
 from shared.domain.reconciliation import BrokerFacts
-from shared.domain.trading_state import UNREADABLE_KILL_SWITCH, KillSwitch, TradingState
+from shared.domain.trading_state import UNREADABLE_KILL_SWITCH, KillSwitch, SwitchMode, TradingState
 from shared.ports.book import Readable
 
 log = logging.getLogger(__name__)
@@ -64,6 +70,8 @@ _PLAIN_SCHEMA: Final = 1
 _FACTS: Final = Key("broker", "facts")
 _KILL_SWITCH: Final = Key("controls", "kill_switch")
 _TRADING_STATE: Final = Key("controls", "trading_state")
+_COVERAGE: Final = Key("controls", "coverage")
+_LOSSES: Final = Key("controls", "losses")
 _WATCHLIST: Final = Key("watchlist", "symbols")
 
 
@@ -136,11 +144,13 @@ class DynamoControls:
     def __init__(self, table: Table) -> None:
         self._switches = StoredItems(table, KILL_SWITCH)
         self._states = StoredItems(table, TRADING_STATE)
+        self._coverages = StoredItems(table, COVERAGE)
+        self._losses = StoredItems(table, LOSSES)
 
     def kill_switch(self) -> KillSwitch:
         """Read the kill switch; one that a newer version of the program wrote counts as set (fault 44)."""
         try:
-            return self._switches.get(_KILL_SWITCH) or KillSwitch(engaged=False)
+            return self._switches.get(_KILL_SWITCH) or KillSwitch(mode=SwitchMode.OFF)
         except NewerSchema as problem:
             log.exception("kill switch unreadable, taken as set", extra={"item": problem.item})
             return UNREADABLE_KILL_SWITCH
@@ -153,6 +163,19 @@ class DynamoControls:
 
     def publish_trading_state(self, state: TradingState) -> None:
         self._states.put(_TRADING_STATE, state)
+
+    def losses(self) -> Losses | None:
+        return self._losses.get(_LOSSES)
+
+    def put_losses(self, losses: Losses) -> Losses:
+        self._losses.save(_LOSSES, losses, version=losses.version)
+        return replace(losses, version=losses.version + 1)
+
+    def coverage(self) -> PublishedCoverage | None:
+        return self._coverages.get(_COVERAGE)
+
+    def publish_coverage(self, coverage: PublishedCoverage) -> None:
+        self._coverages.put(_COVERAGE, coverage)
 
 
 class DynamoWatchlist:

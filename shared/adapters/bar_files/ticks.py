@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from itertools import chain
+from zoneinfo import ZoneInfo
 
 from shared.domain.assets import Symbol
 from shared.domain.bars import Bar
 from shared.domain.session import TradingDay
 
 SHORTEST = timedelta(seconds=60)
+PREPARED_AT = time(8, 30)
+"""When New York prepares its session (OPS-13)."""
 _DAY = timedelta(days=1)
 
 
@@ -25,6 +28,12 @@ def phase_of(bars: Mapping[Symbol, Sequence[Bar]], step: timedelta, sample: int 
     ends = (bar.end for bar in chain.from_iterable(series[:sample] for series in bars.values()))
     phases = Counter((end - end.replace(hour=0, minute=0, second=0, microsecond=0)) % step for end in ends)
     return phases.most_common(1)[0][0] if phases else timedelta(0)
+
+
+def morning_of(day: TradingDay) -> tuple[datetime, datetime]:
+    """Give the two instants at which a day begins: the broker's truth is taken over, then the session prepared."""
+    prepared = datetime.combine(day.date, PREPARED_AT, ZoneInfo("America/New_York")).astimezone(UTC)
+    return prepared - SHORTEST, prepared
 
 
 def ticks_of(days: Iterable[TradingDay], step: timedelta, phase: timedelta) -> Iterator[datetime]:

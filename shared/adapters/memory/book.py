@@ -14,12 +14,14 @@ from typing import Final
 
 from shared.domain.alerts import Channel, Incident
 from shared.domain.assets import Symbol
+from shared.domain.coverage import PublishedCoverage
 from shared.domain.errors import Conflict
 from shared.domain.intents import AccountId, Intent, IntentId
 from shared.domain.ledger import Ledger
+from shared.domain.losses import Losses
 from shared.domain.positions import Position
 from shared.domain.reconciliation import BrokerFacts
-from shared.domain.trading_state import KillSwitch, TradingState
+from shared.domain.trading_state import KillSwitch, SwitchMode, TradingState
 from shared.ports.book import Readable
 
 _RECENT: Final = 5
@@ -112,8 +114,11 @@ class MemoryControls:
     """Switches that people and the system set at run time."""
 
     def __init__(self) -> None:
-        self._kill_switch = KillSwitch(engaged=False)
+        self._kill_switch = KillSwitch(mode=SwitchMode.OFF)
         self._state: TradingState | None = None
+        self._coverage: PublishedCoverage | None = None
+        self._lock = Lock()
+        self._losses: Losses | None = None
 
     def kill_switch(self) -> KillSwitch:
         return self._kill_switch
@@ -126,6 +131,22 @@ class MemoryControls:
 
     def publish_trading_state(self, state: TradingState) -> None:
         self._state = state
+
+    def losses(self) -> Losses | None:
+        return self._losses
+
+    def put_losses(self, losses: Losses) -> Losses:
+        with self._lock:
+            if (self._losses.version if self._losses else 0) != losses.version:
+                raise Conflict(f"losses: version {losses.version} is no longer the newest")
+            self._losses = replace(losses, version=losses.version + 1)
+            return self._losses
+
+    def coverage(self) -> PublishedCoverage | None:
+        return self._coverage
+
+    def publish_coverage(self, coverage: PublishedCoverage) -> None:
+        self._coverage = coverage
 
 
 class MemoryWatchlist:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.adapters.memory.matching import Exchange
-from shared.domain.orders import Account, HeldPosition, Order, PlaceOrder
+from shared.domain.assets import Symbol
+from shared.domain.orders import Account, Asset, HeldPosition, Order, PlaceOrder, RequestAllowance
 from shared.domain.session import MarketClock
 from shared.ports.clock import Clock
 
@@ -19,6 +20,12 @@ class MemoryBroker:
 
     def account(self) -> Account:
         return self._now().account()
+
+    def asset(self, symbol: Symbol) -> Asset | None:
+        return self._exchange.asset(symbol)
+
+    def allowance(self) -> RequestAllowance | None:
+        return None
 
     def clock(self) -> MarketClock:
         return self._exchange.market_clock(self._clock.now())

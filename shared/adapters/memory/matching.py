@@ -7,6 +7,9 @@ comes with each call and prices come from bars, which arrive in the order of the
 - Half the spread is paid on every price that nobody set: market orders, and limit orders that cross the spread. A
   stop fills at the worse of the bar's open and its own price. Every fill lies inside its bar's range.
 - A fill carries the end of its bar, the first moment at which anybody can know of it.
+- A stop is not elected in a bar that leaves the last close by more than 20 %, on bars of up to five minutes within a
+  session: limit-up limit-down bands, at their widest for a stock above $3, would have paused trading before. The next
+  bar elects it if the price still stands there. So a single bad print sells nothing, here as on the exchange.
 - At most a share of a bar's volume fills per order; whole orders fill in whole shares. Nothing fills in a bar
   without volume, nor triggers there; a bar whose volume was not recorded does not limit.
 - Resting sells reserve shares, resting buys reserve cash: a limit order at its limit, others at the ask of the
@@ -44,7 +47,7 @@ from shared.domain.money import (
     round_quantity_down,
     usable_price,
 )
-from shared.domain.orders import Account, HeldPosition, Order, OrderStatus, PlaceOrder
+from shared.domain.orders import Account, Asset, HeldPosition, Order, OrderStatus, PlaceOrder
 from shared.domain.session import MarketClock, TradingDay, trading_day_at
 from shared.domain.times import require_utc
 from shared.ports.broker import ExchangeCalendar
@@ -55,6 +58,10 @@ GTC_LIFE: Final = timedelta(days=90)
 """A resting order ends after this, as at the real broker."""
 ID_LIMIT: Final = 128
 """The longest client order id the exchange takes."""
+WIDEST_BAND: Final = Decimal("0.20")
+"""The widest price band of the limit-up limit-down plan for stocks above $3: 10 %, doubled towards the close."""
+BANDED: Final = timedelta(minutes=5)
+"""The bands follow the average price of five minutes; over longer bars a move of their width is a move."""
 CALENDAR_REACH: Final = timedelta(days=14)
 """How far ahead the next session is looked for; no closure has lasted that long since 1914."""
 
@@ -138,11 +145,14 @@ class Exchange:
         half_spread: Decimal = HALF_SPREAD,
         participation: Decimal = PARTICIPATION,
         fractional_orders: frozenset[OrderType] = frozenset(OrderType),
+        stops_taken_as: OrderStatus = OrderStatus.NEW,
     ) -> None:
         self.account_id = account_id
         self.cash = cash
         self.half_spread = require_not_negative("half_spread", half_spread)
         self.participation = require_positive("participation", participation)
+        self.stops_taken_as = stops_taken_as
+        """How a stop order stands once it is accepted: a misbehaving broker leaves it PENDING, or makes it REJECTED."""
         self.fills: list[Fill] = []
         self._calendar = calendar
         self._fractional_orders = fractional_orders
@@ -153,6 +163,7 @@ class Exchange:
         self._orders: dict[str, Order] = {}
         self._ids: dict[str, str] = {}
         self._working: dict[Symbol, dict[str, _Resting]] = {}
+        self._earliest_end: datetime | None = None
         self._days: dict[date, TradingDay | None] = {}
         self._applied: set[CorporateAction] = set()
 
@@ -181,8 +192,9 @@ class Exchange:
         self._orders = {order.id: order for order in state.orders}
         self._ids = {order.client_order_id: order.id for order in state.orders}
         self._working = {}
+        self._earliest_end = None
         for resting in state.working:
-            self._working.setdefault(resting.order.symbol, {})[resting.order.id] = replace(resting)
+            self._work(replace(resting))
         self._applied = set(state.applied)
 
     def list_symbol(self, symbol: Symbol, *, fractionable: bool = True, tradable: bool = True) -> None:
@@ -206,9 +218,11 @@ class Exchange:
 
     def on_bar(self, bar: Bar) -> None:
         """Take the next bar at its end: remember the price, and match what works in its symbol."""
+        before = self._last.get(bar.symbol)
         self._last[bar.symbol] = bar
-        if bar.symbol in self._working:
-            self._match(bar)
+        working = self._working.get(bar.symbol)
+        if working is not None and not all(_is_above(bar, resting) for resting in working.values()):
+            self._match(bar, before)
 
     def works(self, symbol: Symbol) -> bool:
         """Say whether any order of a symbol can still fill."""
@@ -216,10 +230,12 @@ class Exchange:
 
     def advance(self, now: datetime) -> None:
         """Let time pass: DAY orders end at their session's close, resting orders after 90 days."""
-        if self._working:
-            for resting in self._all_working():
-                if resting.expires_at <= now:
-                    self._close(resting, OrderStatus.EXPIRED, resting.expires_at)
+        if self._earliest_end is None or now < self._earliest_end:
+            return
+        for resting in self._all_working():
+            if resting.expires_at <= now:
+                self._close(resting, OrderStatus.EXPIRED, resting.expires_at)
+        self._earliest_end = min((resting.expires_at for resting in self._all_working()), default=None)
 
     def apply(self, action: CorporateAction, now: datetime) -> None:
         """Apply a split or dividend on its ex-date, before that day's first bar; once, however often it is called.
@@ -267,7 +283,7 @@ class Exchange:
             quantity=request.quantity,
             order_type=request.order_type,
             time_in_force=request.time_in_force,
-            status=OrderStatus.NEW,
+            status=self.stops_taken_as if request.order_type is OrderType.STOP else OrderStatus.NEW,
             submitted_at=now,
             limit_price=request.limit_price,
             stop_price=request.stop_price,
@@ -275,7 +291,9 @@ class Exchange:
         resting = _Resting(order, len(self._orders), expires_at, reserve_price)
         self._orders[order.id] = order
         self._ids[order.client_order_id] = order.id
-        self._working.setdefault(order.symbol, {})[order.id] = resting
+        self._work(resting)
+        if order.status is OrderStatus.REJECTED:
+            self._close(resting, OrderStatus.REJECTED, now)
         return order
 
     def cancel(self, order_id: str, now: datetime) -> Order:
@@ -327,6 +345,14 @@ class Exchange:
             id=self.account_id, cash=self.cash, equity=self.cash + held, buying_power=max(self._buying_power(), ZERO)
         )
 
+    def asset(self, symbol: Symbol) -> Asset | None:
+        """Return what may be traded in a symbol now; None for one that was never admitted."""
+        listing = self._listing(symbol)
+        if listing is None:
+            return None
+        tradable = listing.tradable and symbol not in self._halted
+        return Asset(symbol=symbol, active=True, tradable=tradable, fractionable=listing.fractionable)
+
     def last_price(self, symbol: Symbol) -> Decimal | None:
         """Return the last close known, None before the first bar."""
         last = self._last.get(symbol)
@@ -365,9 +391,7 @@ class Exchange:
         _check_price("stop_price", request.stop_price, needed=request.order_type is OrderType.STOP)
 
     def _check_symbol(self, request: PlaceOrder) -> None:
-        listing = self._listings.get(request.symbol)
-        if listing is None and request.symbol in self._last:
-            listing = Listing(request.symbol)
+        listing = self._listing(request.symbol)
         if listing is None:
             _refuse(Refusal.UNKNOWN_SYMBOL, UNPROCESSABLE_CODE, f'asset "{request.symbol}" not found')
         if not listing.tradable:
@@ -380,6 +404,10 @@ class Exchange:
             _malformed("fractional orders must be DAY orders")
         if request.order_type not in self._fractional_orders:
             _malformed(f"fractional orders must not be {request.order_type} orders")
+
+    def _listing(self, symbol: Symbol) -> Listing | None:
+        listing = self._listings.get(symbol)
+        return Listing(symbol) if listing is None and symbol in self._last else listing
 
     def _check_funds(self, request: PlaceOrder) -> Decimal:
         """Refuse what the account cannot cover; return the price a share of a buy is reserved at."""
@@ -423,12 +451,14 @@ class Exchange:
     def _all_working(self) -> list[_Resting]:
         return [resting for in_symbol in self._working.values() for resting in in_symbol.values()]
 
-    def _match(self, bar: Bar) -> None:
+    def _match(self, bar: Bar, before: Bar | None) -> None:
         self.advance(bar.start)
         if bar.symbol in self._halted or bar.volume == ZERO or not self._in_session(bar):
             return
         for resting in tuple(self._working.get(bar.symbol, {}).values()):
-            if bar.start < resting.order.submitted_at:
+            if bar.start < resting.order.submitted_at or resting.order.status is OrderStatus.PENDING:
+                continue
+            if resting.order.stop_price is not None and not resting.triggered and self._is_paused(bar, before):
                 continue
             price = price_in(bar, resting.order, self.half_spread, triggered=resting.triggered)
             if price is not None:
@@ -436,11 +466,23 @@ class Exchange:
                 self._fill(resting, bar, price)
 
     def _in_session(self, bar: Bar) -> bool:
-        on = bar.start.date()
+        day = self._day(bar.start.date())
+        return day is not None and bar.start < day.closes and bar.end > day.opens
+
+    def _is_paused(self, bar: Bar, before: Bar | None) -> bool:
+        """Say whether price bands would have paused trading in this bar; the opening of a session has none."""
+        if before is None or bar.end - bar.start > BANDED:
+            return False
+        reach = WIDEST_BAND * before.close
+        if before.close - reach <= bar.low and bar.high <= before.close + reach:
+            return False
+        day = self._day(bar.start.date())
+        return day is not None and before.end > day.opens
+
+    def _day(self, on: date) -> TradingDay | None:
         if on not in self._days:
             self._days[on] = next(iter(self._calendar.days(on, on)), None)
-        day = self._days[on]
-        return day is not None and bar.start < day.closes and bar.end > day.opens
+        return self._days[on]
 
     def _fill(self, resting: _Resting, bar: Bar, price: Decimal) -> None:
         order = resting.order
@@ -490,11 +532,23 @@ class Exchange:
         resting.order = self._orders[resting.order.id] = replace(resting.order, status=status, closed_at=at)
         self._forget(resting)
 
+    def _work(self, resting: _Resting) -> None:
+        self._working.setdefault(resting.order.symbol, {})[resting.order.id] = resting
+        if self._earliest_end is None or resting.expires_at < self._earliest_end:
+            self._earliest_end = resting.expires_at
+
     def _forget(self, resting: _Resting) -> None:
         in_symbol = self._working[resting.order.symbol]
         del in_symbol[resting.order.id]
         if not in_symbol:
             del self._working[resting.order.symbol]
+
+
+def _is_above(bar: Bar, resting: _Resting) -> bool:
+    """Say whether a bar stays above a stop that is not triggered: the quick look at what rests most of the time."""
+    order = resting.order
+    stop = order.stop_price
+    return stop is not None and bar.low > stop and order.side is Side.SELL and not resting.triggered
 
 
 def quote_around(close: Decimal, half_spread: Decimal) -> tuple[Decimal, Decimal]:

@@ -19,8 +19,8 @@ import httpx
 
 from shared.domain.assets import Symbol
 from shared.domain.errors import Throttled, TryAgain, Unavailable
-from shared.domain.money import round_fill_price, usable_price
-from shared.domain.quotes import Quote
+from shared.domain.money import round_fill_price
+from shared.domain.quotes import HIGHEST_PRICE, Quote, can_be_a_price
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +30,6 @@ REPLY_SECONDS: Final = 5.0
 CALL_SECONDS: Final = 10.0
 LARGEST_BODY: Final = 1024 * 1024
 DEFAULT_PAUSE: Final = timedelta(seconds=60)
-HIGHEST_PRICE: Final = Decimal(10_000_000)
-"""Beyond any share's price; a number above it is a broken reply."""
 
 
 class YahooPrices:
@@ -125,10 +123,11 @@ def _raise_unless_unknown(symbol: Symbol, error: Mapping[str, Any]) -> None:
 def _price(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError(f"regularMarketPrice is {value!r}")
-    price = Decimal(value)
-    if not usable_price(price) or price > HIGHEST_PRICE:
+    number = Decimal(value)
+    price = round_fill_price(number) if abs(number) <= HIGHEST_PRICE else number
+    if not can_be_a_price(price):
         raise ValueError(f"regularMarketPrice is {value!r}")
-    return round_fill_price(price)
+    return price
 
 
 def _seconds(value: object) -> int:

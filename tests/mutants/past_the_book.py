@@ -1,0 +1,85 @@
+"""Mutants of what tells a trade by hand, a split and an answer of the broker that is late from each other."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.mutants.mutant import Edit, Mutant
+
+_RECONCILE = "shared/use_cases/reconcile_orders.py"
+_RECONCILIATION = "shared/domain/reconciliation.py"
+_LATE = "tests/use_cases/test_late_answers.py"
+
+PAST_THE_BOOK: Final = (
+    Mutant(
+        name="late answer taken for a trade by hand",
+        breaks="the broker's answers may be behind each other for some seconds",
+        edits=(
+            Edit(
+                _RECONCILE,
+                "        if not doubtful:\n            return False\n",
+                "        if doubtful or not doubtful:\n            return False\n",
+            ),
+        ),
+    ),
+    Mutant(
+        name="symbol in doubt takes entries",
+        breaks="what is doubted is frozen until a pass is sure",
+        edits=(
+            Edit(
+                _RECONCILE,
+                "self.records.put(replace(before, doubted=doubts(before, differences), frozen=frozen))",
+                "self.records.put(replace(before, doubted=doubts(before, differences), frozen=before.frozen))",
+            ),
+        ),
+        test=f"{_LATE}::test_a_symbol_in_doubt_takes_no_entries_until_a_pass_is_sure_of_it",
+    ),
+    Mutant(
+        name="trade by hand doubted for ever",
+        breaks="a difference that stays is believed once the answers had their time",
+        edits=(
+            Edit(
+                _RECONCILE,
+                "            and now - noted[difference.subject].since < self.rules.settles_in\n",
+                "",
+            ),
+        ),
+        test=f"{_LATE}::test_a_trade_by_hand_beside_an_open_order_is_told_by_the_second_pass",
+    ),
+    Mutant(
+        name="doubt without an end",
+        breaks="after five minutes every difference counts",
+        edits=(
+            Edit(
+                _RECONCILE,
+                "any(now - doubted.first >= self.rules.longest_doubt for doubted in noted.values())",
+                "any(doubted.first > now for doubted in noted.values())",
+            ),
+        ),
+        test=f"{_LATE}::test_numbers_that_never_stand_still_are_believed_after_five_minutes",
+    ),
+    Mutant(
+        name="no pass due while in doubt",
+        breaks="a doubt is looked at again the next minute",
+        edits=(Edit(_RECONCILE, "not facts.clean or facts.doubted:", "not facts.clean:"),),
+        test=f"{_LATE}::test_a_pass_is_due_while_there_is_a_doubt",
+    ),
+    Mutant(
+        name="fill before a split counted in new shares",
+        breaks="an order that filled before an action filled old shares",
+        edits=(Edit(_RECONCILIATION, "joined = held if key in early else shares", "joined = shares"),),
+        test="tests/unit/test_reconciliation.py::test_shares_sold_before_a_split_are_old_shares_and_earn_no_dividend",
+    ),
+    Mutant(
+        name="order by hand overlooked",
+        breaks="an order that nobody here sent is told",
+        edits=(
+            Edit(
+                _RECONCILIATION,
+                "        if order.client_order_id not in open_ids\n",
+                "        if order.client_order_id not in open_ids and is_ours(order.client_order_id)\n",
+            ),
+        ),
+    ),
+)
+"""What a pass makes of a broker that differs from the book."""
