@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.functions.conftest import quiet
+
+__all__ = ["quiet"]
