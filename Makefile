@@ -253,7 +253,7 @@ verify: $(READY)
 bench: $(READY)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-## Put known bugs in, one at a time, and show that the simulation notices.
+## Put known bugs in, one at a time, and show which test or how many seeds notice each.
 ## SEEDS=200  seeds a bug
 mutants: $(READY)
 	@$(BIN)/python -m tests.mutants $(call option,--seeds,SEEDS)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
 from hearthwatch.replay.report import Report
+from shared.domain.money import ZERO, round_to_cent
 
 _SHOWN: Final = 30
 """Rows shown per table; the report holds them all."""
@@ -100,6 +102,5 @@ def _day_and_clock(iso_time: str) -> str:
 
 
 def _dollars(amount: str) -> str:
-    sign, digits = ("-", amount[1:]) if amount.startswith("-") else ("", amount)
-    whole, _, cents = digits.partition(".")
-    return f"{sign}${int(whole):,}.{(cents + '00')[:2]}"
+    rounded = round_to_cent(Decimal(amount))
+    return f"{'-' if rounded < ZERO else ''}${abs(rounded):,}"

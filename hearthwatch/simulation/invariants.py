@@ -7,10 +7,11 @@ has its chain, 6 alerts, 7 exits, 9 and 8 repeatability (compared between runs),
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
+from itertools import pairwise
 from typing import Any, Final
 
 from hearthwatch.simulation.corporate import Known, Plan
@@ -296,9 +297,17 @@ class Checks:
                 if not any(order.client_order_id in stranger for stranger in facts.strangers):
                     self.fail(Violation(5, f"{order.client_order_id} rests at the broker and no pass sees it"))
 
+    def _known_equities(self) -> Iterator[Decimal]:
+        """Give what the account was worth while it was last known, beginning with what stood then, as over a night."""
+        since = self.world.clock.now() - KNOWN_FOR
+        for (_, figure), (until, _) in pairwise(self._equities):
+            if until >= since:
+                yield figure
+        yield self._equities[-1][1]
+
     def _compare_with_limits(self, joining: Mapping[Symbol, Decimal], total: Decimal) -> None:
         limits = self.rules.limits
-        equity = max(figure for at, figure in self._equities if at >= self.world.clock.now() - KNOWN_FOR)
+        equity = max(self._known_equities())
         for symbol, value in joining.items():
             if value > limits.per_symbol * equity * SLACK:
                 self.fail(Violation(2, f"{symbol} would be {plain(value)} of {plain(equity)}"))

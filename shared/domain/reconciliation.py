@@ -41,12 +41,16 @@ class Transfer(NamedTuple):
 
 
 class Doubted(NamedTuple):
-    """A difference that may be a late answer: when its subject was first doubted, since when with these numbers."""
+    """A difference that may be a late answer: when its subject was first doubted, since when with these numbers.
+
+    `passes` counts those that doubted it, so that a night without any makes no late answer look old.
+    """
 
     first: datetime
     since: datetime
     expected: Decimal
     found: Decimal
+    passes: int = 1
 
 
 MISMATCHES_A_DAY: Final = 3
@@ -206,13 +210,13 @@ def doubts(before: BrokerFacts, differences: Iterable[Difference]) -> Mapping[st
     noted = {}
     for difference in differences:
         numbers = (difference.expected, difference.found)
-        known = before.doubted.get(difference.subject, Doubted(difference.at, difference.at, *numbers))
+        known = before.doubted.get(difference.subject, Doubted(difference.at, difference.at, *numbers, passes=0))
         if difference.kind is DifferenceKind.CASH:
             same = known.found - known.expected == difference.found - difference.expected
         else:
             same = (known.expected, known.found) == numbers
         since = known.since if same else difference.at
-        noted[difference.subject] = Doubted(known.first, since, *numbers)
+        noted[difference.subject] = Doubted(known.first, since, *numbers, passes=known.passes + 1)
     return MappingProxyType(noted)
 
 

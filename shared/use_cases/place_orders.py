@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from shared.domain.alerts import Alert, AlertKind, Severity
@@ -148,6 +149,7 @@ class _Run:
         self.now_session: Session | None = None
         self.held: Mapping[Symbol, HeldPosition] | None = None
         self.withdrawn: set[Symbol] = set()
+        self.sold: dict[Symbol, Decimal] = {}
 
     def takes_lease(self, ledger: Ledger) -> bool:
         """Say whether the lease is ours; while the Book takes no writes, tell of the exits that wait (fault 32)."""
@@ -235,10 +237,11 @@ class _Run:
             self.report.waiting.append(intent.id)
             return
         held = self._holding(intent.symbol)
-        if held is None:
+        wanted = intent.quantity - self.sold.get(intent.symbol, ZERO)
+        if held is None or wanted <= ZERO:
             self._abandon(intent, SOLD_ALREADY)
             return
-        if held.available < min(intent.quantity, held.quantity) and intent.symbol in self.withdrawn:
+        if held.available < min(wanted, held.quantity) and intent.symbol in self.withdrawn:
             # the broker has not given back yet what the stop reserved
             self.report.waiting.append(intent.id)
             ring_quietly(self.x.doorbell, self.x.rules.look_again)
@@ -246,7 +249,7 @@ class _Run:
         if held.available <= ZERO:
             self._blocked(intent, f"all {plain(held.quantity)} shares are reserved by another order")
             return
-        self._send(replace(intent, quantity=min(intent.quantity, held.available)))
+        self._send(replace(intent, quantity=min(wanted, held.available)))
 
     def _is_frozen(self, intent: Intent) -> bool:
         """Say whether a person froze exits and stops too, and tell of the one that waits; unreadable is not frozen."""
@@ -372,6 +375,7 @@ class _Run:
         if order is None:
             return stop.sent_at is not None and self.x.clock.now() - stop.sent_at > self.x.rules.send_deadline
         if not order.is_live:
+            self._note_sold(stop, order)
             return True
         if not stop.withdrawn:
             self._change_intent(stop.id, lambda i: replace(i, withdrawn=why))
@@ -379,7 +383,16 @@ class _Run:
         self.held = None  # what the stop reserved is free now
         self.withdrawn.add(stop.symbol)
         order = self.x.broker.order_by_client_id(stop.id)
-        return order is not None and not order.is_live
+        if order is None or order.is_live:
+            return False
+        self._note_sold(stop, order)
+        return True
+
+    def _note_sold(self, stop: Intent, order: Order) -> None:
+        """Count what a stop sold since the last pass: the broker's positions may not show it yet."""
+        since = order.filled_quantity - stop.filled_quantity
+        if since > ZERO:
+            self.sold[stop.symbol] = self.sold.get(stop.symbol, ZERO) + since
 
     # entries
 

@@ -47,6 +47,7 @@ from shared.domain.reconciliation import (
     BrokerFacts,
     Difference,
     DifferenceKind,
+    Doubted,
     Filled,
     doubts,
     filled_by,
@@ -106,7 +107,8 @@ class ReconcileRules:
 
     A SENT intent belongs to its executor until `lease` after the send; an order that the broker does not know
     `send_deadline` after the send never arrived. With nothing open a pass runs every `cadence`. The broker's answers on
-    orders, positions and cash agree with each other after `settles_in`; after `longest_doubt` every difference counts.
+    orders, positions and cash agree with each other after `settles_in`; once one was doubted for `longest_doubt`, in
+    `most_doubts` passes, every difference counts.
     """
 
     lease: timedelta = timedelta(seconds=60)
@@ -114,6 +116,11 @@ class ReconcileRules:
     cadence: timedelta = timedelta(minutes=5)
     settles_in: timedelta = timedelta(seconds=10)
     longest_doubt: timedelta = timedelta(minutes=5)
+    most_doubts: int = 5
+
+    def is_over(self, doubted: Doubted, now: datetime) -> bool:
+        """Say whether a difference was doubted for long enough, by passes as well as by the clock."""
+        return now - doubted.first >= self.longest_doubt and doubted.passes >= self.most_doubts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,7 +320,7 @@ class ReconcileOrders:
         in another. A difference that is still there once the answers have had their time is believed.
         """
         noted, now = doubts(before, differences), picture.at
-        if any(now - doubted.first >= self.rules.longest_doubt for doubted in noted.values()):
+        if any(self.rules.is_over(doubted, now) for doubted in noted.values()):
             return False
         doubtful = [
             difference

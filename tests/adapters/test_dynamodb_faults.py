@@ -269,7 +269,7 @@ def test_lost_answer_and_another_write_on_top_leave_the_outcome_unknown_instead_
 
     with pytest.raises(Unavailable, match="is unknown"):
         far.save(Ledger(account=ACCOUNT).quieted(NOW))
-    assert near.load(ACCOUNT) == Ledger(account=ACCOUNT, quiet_until=NOW + SECOND, version=2)
+    assert near.load(ACCOUNT) == replace(Ledger(account=ACCOUNT).quieted(NOW + SECOND), version=2)
 
 
 def test_lost_removal_and_a_new_position_on_top_leave_the_outcome_unknown(tables: Tables) -> None:
@@ -503,7 +503,7 @@ def test_two_versions_of_the_program_on_one_item_lose_nothing(tables: Tables) ->
         lambda: before.remove(place, version=3),
     ]
     for act in acts:
-        with pytest.raises(NewerSchema, match=r"its schema is 9, this version of the program knows up to \d:"):
+        with pytest.raises(NewerSchema, match="its schema is 2, this version of the program knows up to 1:"):
             act()
     assert after.get(place) == Note(text="sold", author="ada", version=3)
 

@@ -293,7 +293,7 @@ MOST_ALARMS: Final = 10
 
 
 def everything_that_stops_alarms(stack: Stack) -> Iterator[str]:
-    """Every dead-letter queue alarms on its first message, and a risk check that stays away alarms too (I9)."""
+    """A dead letter, a risk check that stays away, and shares without protection alarm by themselves (I9, RSK-06)."""
     alarms = {name: stack.properties(name) for name in stack.of_type(ALARM)}
     for queue in stack.of_type(QUEUE):
         if queue.endswith("DeadLetters") or queue == "FailedRuns":
@@ -319,6 +319,19 @@ def everything_that_stops_alarms(stack: Stack) -> Iterator[str]:
             "Period": 60,
             "EvaluationPeriods": 5,
             "ActionsEnabled": stack.template.parameters["Schedules"] == "ENABLED",
+        },
+    )
+    yield from differences(
+        "CoverageNone",
+        alarms.get("CoverageNone", {}),
+        {
+            "Namespace": "Hearthwatch",
+            "MetricName": "coverage_none_pct",
+            "Statistic": "Maximum",
+            "ComparisonOperator": "GreaterThanThreshold",
+            "Threshold": 0,
+            "Period": 60,
+            "EvaluationPeriods": 2,
         },
     )
     errors = {look(alarm, "Dimensions")[0]["Value"] for alarm in alarms.values() if alarm.get("MetricName") == "Errors"}

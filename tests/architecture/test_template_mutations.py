@@ -155,6 +155,8 @@ WRONG = [
     ),
     ("everything_that_stops_alarms", "CheckRiskMissing", "!If [Ticking, true, false]", "!If [Ticking, false, true]"),
     ("everything_that_stops_alarms", "RouteAlertsErrors", "Value: !Ref RouteAlerts", "Value: !Ref PlaceOrders"),
+    ("everything_that_stops_alarms", "CoverageNone", "EvaluationPeriods: 2", "EvaluationPeriods: 20"),
+    ("everything_that_stops_alarms", "CoverageNone", "MetricName: coverage_none_pct", "MetricName: tick_lag"),
     ("alarms_reach_the_operator_for_nothing", "TickLag", "      AlarmActions: [!Ref OperatorTopic]\n", ""),
     ("alarms_reach_the_operator_for_nothing", "OperatorTopic", "Protocol: email", "Protocol: http"),
     (

@@ -49,7 +49,9 @@ def test_the_sample_day_is_replayed_without_any_words(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "Replayed 2026-06-10" in done.stdout
     orders = json.loads(report.read_text(encoding="utf-8"))["orders"]
-    assert sorted(order["symbol"] for order in orders) == ["MRNA", "TSLA"]
+    sold = [(o["symbol"], o["type"], o["filled_quantity"]) for o in orders if o["state"] == "filled"]
+    assert sorted(sold) == [("MRNA", "stop", "40"), ("TSLA", "market", "0.4"), ("TSLA", "stop", "10")]
+    assert sorted(o["symbol"] for o in orders if o["state"] == "new") == ["KO", "NVDA"]
 
 
 @pytest.mark.parametrize("words", [("--help",), ("replay", "--help"), ("verify", "-h")])

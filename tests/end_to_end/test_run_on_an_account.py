@@ -100,7 +100,7 @@ def test_the_accounts_positions_are_watched_and_sold_at_their_stop(
     assert [(order.symbol, order.side, order.state) for order in shown[-1].orders] == [(TSLA, "sell", "FILLED")]
     assert shown[-1].cash == Decimal(100_000) + 10 * Decimal(71)
     assert shown[-1].positions == []
-    assert any("stop loss" in alert.text for alert in shown[-1].alerts)
+    assert any("the stop at 72.00 resting at the broker was reached" in alert.text for alert in shown[-1].alerts)
 
 
 def test_the_next_start_goes_on_with_what_was_kept(

@@ -60,11 +60,7 @@ BROKER_STOPS: Final = (
         name="cancel taken for done",
         breaks="only the broker's word says that a stop is gone",
         edits=(
-            Edit(
-                _PLACE,
-                "        return order is not None and not order.is_live\n\n    # entries",
-                "        return True\n\n    # entries",
-            ),
+            Edit(_PLACE, "        if order is None or order.is_live:\n            return False\n", ""),
             Edit(
                 _PLACE,
                 "    def _is_gone(self, stop: Intent, why: str) -> bool:\n",
@@ -72,6 +68,12 @@ BROKER_STOPS: Final = (
             ),
         ),
         test=f"{_STORIES}::test_no_exit_is_sent_while_the_cancel_of_the_stop_is_not_confirmed",
+    ),
+    Mutant(
+        name="shares sold twice while the positions lag",
+        breaks="what a stop sold since the last pass is not sold again",
+        edits=(Edit(_PLACE, "        if since > ZERO:\n", "        if False:\n"),),
+        test=f"{_STORIES}::test_what_the_stop_sold_is_not_sold_again_while_the_positions_lag",
     ),
     Mutant(
         name="entry sent beside a resting stop",

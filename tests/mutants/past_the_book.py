@@ -52,11 +52,17 @@ PAST_THE_BOOK: Final = (
         edits=(
             Edit(
                 _RECONCILE,
-                "any(now - doubted.first >= self.rules.longest_doubt for doubted in noted.values())",
+                "any(self.rules.is_over(doubted, now) for doubted in noted.values())",
                 "any(doubted.first > now for doubted in noted.values())",
             ),
         ),
         test=f"{_LATE}::test_numbers_that_never_stand_still_are_believed_after_five_minutes",
+    ),
+    Mutant(
+        name="doubt of the evening counts in the morning",
+        breaks="a difference is believed after passes, not after a night",
+        edits=(Edit(_RECONCILE, " and doubted.passes >= self.most_doubts", ""),),
+        test=f"{_LATE}::test_a_doubt_grows_old_by_passes_and_not_by_a_night",
     ),
     Mutant(
         name="no pass due while in doubt",

@@ -116,7 +116,7 @@ def _facts() -> BrokerFacts:
         strangers=frozenset({"TSLA 904837e3", "KO 904837e4", "AAPL 904837e5"}),
         transfers=(Transfer(NOW - A_MINUTE, Decimal("5000.00")), Transfer(NOW, Decimal("-0.55"))),
         mismatches=2,
-        doubted=MappingProxyType({TSLA: Doubted(NOW - A_MINUTE, NOW, Decimal("10.4"), Decimal("7.9"))}),
+        doubted=MappingProxyType({TSLA: Doubted(NOW - A_MINUTE, NOW, Decimal("10.4"), Decimal("7.9"), 2)}),
         version=7,
     )
 
@@ -360,7 +360,7 @@ STRATEGIES: Final[Mapping[str, st.SearchStrategy[Any]]] = {
         strangers=st.frozensets(texts, max_size=4),
         transfers=tuples(st.builds(Transfer, times, numbers)),
         mismatches=versions,
-        doubted=mapping(names, st.builds(Doubted, times, times, numbers, numbers)),
+        doubted=mapping(names, st.builds(Doubted, times, times, numbers, numbers, versions)),
         version=versions,
     ),
     "kill_switch": st.builds(KillSwitch, mode=st.sampled_from(SwitchMode), by=texts, why=texts, at=st.none() | times),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -103,6 +104,21 @@ def test_an_exit_that_the_resting_stop_was_faster_than_is_no_alarm() -> None:
 
     ends = [alert for alert in desk.heard() if alert.kind == AlertKind.ORDER_ABANDONED]
     assert [(alert.severity, "nothing is held" in alert.text) for alert in ends] == [(Severity.INFO, True)]
+
+
+def test_what_the_stop_sold_is_not_sold_again_while_the_positions_lag(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account that may go short would take the second sale."""
+    desk = protected(held(TSLA, "10.4", "100"))
+    behind = desk.world.exchange.positions()
+    free = [replace(position, available=position.quantity) for position in behind]
+    desk.trade(TSLA, "94")
+    monkeypatch.setattr(desk.ports.broker, "positions", lambda: free)
+    monkeypatch.setattr(desk.use.place_orders.broker, "positions", lambda: free)
+    desk.poll()
+    desk.check()
+    desk.place()
+
+    assert [o.quantity for o in desk.orders() if o.order_type is OrderType.MARKET] == [Decimal("0.4")]
 
 
 def test_the_software_stop_sells_the_fraction_beside_the_stop_that_filled() -> None:

@@ -8,11 +8,14 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from shared.domain.alerts import AlertKind
 from shared.domain.intents import IntentState, OrderType, Side, TimeInForce
 from shared.domain.orders import PlaceOrder
-from shared.use_cases.reconcile_orders import ReconcileReport, ReconcileResult
-from tests.fakes.desk import Desk, held
+from shared.domain.reconciliation import Doubted
+from shared.use_cases.reconcile_orders import ReconcileReport, ReconcileResult, ReconcileRules
+from tests.fakes.desk import START, Desk, held
 from tests.fakes.venue import AAPL, TSLA
 
 R = ReconcileResult
@@ -147,6 +150,14 @@ def test_numbers_that_never_stand_still_are_believed_after_five_minutes() -> Non
         results.append(reconcile(desk).result)
         desk.wait()
     assert results == [R.UNSETTLED] * 5 + [R.DIFFERENT]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "passes", "over"), [(4, 9, False), (5, 4, False), (5, 5, True), (17 * 60, 2, False)]
+)
+def test_a_doubt_grows_old_by_passes_and_not_by_a_night(minutes: int, passes: int, over: bool) -> None:
+    doubted = Doubted(START - timedelta(minutes=minutes), START, Decimal(10), Decimal(9), passes)
+    assert ReconcileRules().is_over(doubted, START) is over
 
 
 def test_a_trade_by_hand_where_nothing_of_ours_is_open_is_told_by_the_first_pass() -> None:
