@@ -15,6 +15,7 @@ from shared.domain.intents import IntentId, Side
 from shared.domain.ledger import Ledger
 from shared.domain.losses import worth_of
 from shared.domain.quotes import JudgedQuote
+from shared.domain.reconciliation import BrokerFacts
 from shared.domain.session import Session
 from shared.domain.trading_state import HaltReason, TradingState, trading_state
 from shared.ports.book import BrokerRecords, Controls, Positions
@@ -59,7 +60,7 @@ class WeighEntry:
 
         Raises Throttled when the broker wants quiet: then the entry may be weighed again later.
         """
-        facts = _unknown_if_unread(self.records.last)
+        facts = self._fresh_facts()
         quotes = self.fresh_quotes()
         held = self._held()
         exposure = UNKNOWN_EXPOSURE if held is None else exposure_of(symbol, held, quotes)
@@ -86,6 +87,17 @@ class WeighEntry:
         if minute is None or self.clock.now() - minute.at > self.rules.stale_after:
             return {}
         return minute.quotes
+
+    def _fresh_facts(self) -> BrokerFacts | None:
+        """Return what the broker said at the last pass, while that is no longer ago than entries may be based on.
+
+        The published state says so too, but it is as old as the last risk check, which may lie on the other side of a
+        night.
+        """
+        facts = _unknown_if_unread(self.records.last)
+        if facts is None or self.clock.now() - facts.at > self.rules.unsure_after:
+            return None
+        return facts
 
     def _state(self) -> TradingState:
         """Read the published trading state; before the first, or unreadable, the broker counts as unsure."""

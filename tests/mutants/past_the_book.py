@@ -65,6 +65,18 @@ PAST_THE_BOOK: Final = (
         test=f"{_LATE}::test_a_doubt_grows_old_by_passes_and_not_by_a_night",
     ),
     Mutant(
+        name="entry weighed on the broker's word of the day before",
+        breaks="facts older than a few passes are unknown to the gate",
+        edits=(
+            Edit(
+                "shared/use_cases/weigh_entry.py",
+                "        if facts is None or self.clock.now() - facts.at > self.rules.unsure_after:\n",
+                "        if facts is None:\n",
+            ),
+        ),
+        test="tests/use_cases/test_prepare_entry.py::test_the_broker_s_word_of_an_earlier_pass_opens_nothing_once_it_is_old",
+    ),
+    Mutant(
         name="no pass due while in doubt",
         breaks="a doubt is looked at again the next minute",
         edits=(Edit(_RECONCILE, "not facts.clean or facts.doubted:", "not facts.clean:"),),

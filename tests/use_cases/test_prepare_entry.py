@@ -156,6 +156,18 @@ def test_before_the_first_reconciliation_nothing_is_entered() -> None:
     assert desk.enter().intent is None
 
 
+@pytest.mark.parametrize(("minutes", "passes"), [(11, True), (12, False)])
+def test_the_broker_s_word_of_an_earlier_pass_opens_nothing_once_it_is_old(minutes: int, passes: bool) -> None:
+    """No risk check has run since that could have said so."""
+    desk = Desk()
+    desk.wait(minutes * MINUTE)
+    desk.poll()
+    outcome = desk.enter(TSLA, "10")
+    assert (outcome.intent is not None) is passes
+    if not passes:
+        assert "reconciliation: TSLA is frozen for entries until a clean reconciliation" in outcome.reasons
+
+
 def test_after_the_close_nothing_is_entered() -> None:
     desk = Desk()
     desk.wait(timedelta(hours=6))
