@@ -131,7 +131,8 @@ class Checks:
     def on_action(self, paid_out: Decimal, *, held: bool) -> None:
         """Note that a split or dividend took effect at the exchange, what it paid, and whether its symbol was held."""
         self._paid_out += paid_out
-        self._held_at_action = held
+        # a book that begins after a dividend takes the account's cash as it is
+        self._held_at_action = held and (not paid_out or self._first_pass is not None)
 
     def on_alert(self, alert: Alert) -> None:
         """Note an alert that the queue took; a difference that nothing done past the book explains is a false one."""

@@ -74,7 +74,8 @@ class ProtectPositions:
     def __call__(self) -> Sequence[Intent]:
         """Plan for every symbol and return the intents that were prepared; raises Conflict on lasting contention.
 
-        Out of the session stops are only withdrawn: what is placed at the open is planned at the open.
+        Out of the session no stop is planned: what is placed at the open is planned at the open. The sale of what the
+        broker refused to protect is, and waits for it.
         """
         for _ in range(_TRIES):
             ledger = self.ledgers.load(self.account)
@@ -139,7 +140,7 @@ class ProtectPositions:
             for step in steps:
                 if step.resting is not None:
                     ledger = ledger.with_changed(self._withdrawn(step.resting, step.why))
-                intent = self._new(ledger, position, step) if is_open else None
+                intent = self._new(ledger, position, step) if is_open or step.step is Step.SELL else None
                 if intent is not None:
                     ledger = ledger.with_prepared(intent)
                     prepared.append(intent)

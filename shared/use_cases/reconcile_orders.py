@@ -253,7 +253,9 @@ class ReconcileOrders:
             version=_version(before),
         )
         if before is None:
-            differences, late = _first_differences(ours, facts), ()
+            today = exchange_date(picture.at)
+            carried = {symbol: self._carried(mine, today, ()) for symbol, mine in ours.items()}
+            differences, late = _first_differences(carried, facts), ()
         else:
             differences, late = self._unexplained(before, facts, _filled_before_today(picture))
         open_ids = frozenset(self.ledgers.load(self.account).open) | frozenset(picture.orders)

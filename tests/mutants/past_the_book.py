@@ -77,6 +77,12 @@ PAST_THE_BOOK: Final = (
         test="tests/use_cases/test_prepare_entry.py::test_the_broker_s_word_of_an_earlier_pass_opens_nothing_once_it_is_old",
     ),
     Mutant(
+        name="first pass knows no split",
+        breaks="a book is carried over known actions before it is compared with the first facts",
+        edits=(Edit(_RECONCILE, "_first_differences(carried, facts), ()", "_first_differences(ours, facts), ()"),),
+        test="tests/use_cases/test_late_actions.py::test_the_very_first_pass_carries_the_book_over_a_known_split",
+    ),
+    Mutant(
         name="no pass due while in doubt",
         breaks="a doubt is looked at again the next minute",
         edits=(Edit(_RECONCILE, "not facts.clean or facts.doubted:", "not facts.clean:"),),

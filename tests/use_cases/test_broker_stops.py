@@ -534,3 +534,17 @@ def hide(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk.world.positions, "readable", lambda: Readable(rest, ["positions TSLA: not readable"]))
     for port in (desk.use.check_risk.positions, desk.use.check_risk.protect.positions):
         monkeypatch.setattr(port, "readable", desk.world.positions.readable)
+
+
+def test_a_stop_refused_at_the_very_close_is_a_sale_at_the_next_open() -> None:
+    desk = Desk(held(TSLA, "10", "100"), stops=True, start=OPEN + timedelta(hours=6, minutes=29))
+    desk.world.exchange.stops_taken_as = OrderStatus.REJECTED
+    desk.place()
+    desk.wait()
+    desk.reconcile()
+    desk.place()
+    assert [intent.purpose.reason for intent in desk.ledger.open.values()] == [Reason.UNPROTECTED]
+    desk.clock.set(OPEN + timedelta(days=1))
+    desk.place()
+
+    assert [order.order_type for order in desk.orders()] == [OrderType.STOP, OrderType.MARKET]

@@ -22,7 +22,7 @@ from shared.domain.reconciliation import DifferenceKind
 from shared.ports.broker import CorporateActions, ExchangeCalendar
 from shared.ports.prices import VolatilityHistory
 from shared.use_cases.poll_prices import PollReport
-from shared.use_cases.reconcile_orders import ReconcileReport
+from shared.use_cases.reconcile_orders import ReconcileReport, ReconcileResult
 from tests.fakes.desk import NVDA, Desk, held
 from tests.fakes.venue import AAPL, MINUTE, OPEN, TSLA
 
@@ -448,3 +448,18 @@ def test_with_the_source_down_a_late_split_is_a_difference_and_sells_nothing() -
     for _ in range(3):
         day.sees("25")
     assert (day.position.stop_price, day.sold) == (Decimal("23.75"), [])
+
+
+def test_the_very_first_pass_carries_the_book_over_a_known_split() -> None:
+    split = CorporateAction(
+        symbol=TSLA, ex_date=(OPEN + timedelta(days=1)).date(), kind=ActionKind.SPLIT, ratio=Decimal(7)
+    )
+    desk = Desk(held(TSLA, "10.4", "100"), blank=True, actions=[split], start=OPEN + timedelta(days=1))
+    desk.world.exchange.apply(split, desk.clock.now())
+    report = desk.reconcile()
+
+    assert isinstance(report, ReconcileReport)
+    assert (report.result, report.differences) == (ReconcileResult.CLEAN, [])
+    position = desk.position(TSLA)
+    assert position is not None
+    assert (position.quantity, position.stop_price) == (Decimal("72.8"), Decimal("13.57"))
