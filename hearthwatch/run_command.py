@@ -17,7 +17,7 @@ from typing import Final
 from pydantic import SecretStr
 from rich.console import Console
 
-from hearthwatch.replay.report import Outcome, Report, report_of, write_report
+from hearthwatch.replay.report import Outcome, Report, in_order, report_of, write_report
 from hearthwatch.replay.summary import print_summary
 from local_stack.run.clock import Speed
 from local_stack.run.keys import KeysError, LocalKeys, read_keys
@@ -144,7 +144,7 @@ def _conclude(started: LocalRun, settings: RunSettings, console: Console, wall_s
     report = report_of_run(result, wall_seconds)
     write_report(report, settings.folder / "report.json")
     write_journal(settings.folder / "journal.jsonl", result.links)
-    print_summary(report, [incident.alert.text for incident in result.incidents], console, did="Ran")
+    print_summary(report, [incident.alert.text for incident in in_order(result.incidents)], console, did="Ran")
     _say(console, f"Report: {settings.folder / 'report.json'}")
     journal = settings.folder / "journal.jsonl"
     _say(console, f"Journal: {journal} (check it with `make verify JOURNAL={journal}`)")

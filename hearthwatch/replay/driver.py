@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from hearthwatch.replay.report import Outcome
+from hearthwatch.replay.report import Outcome, in_order
 from shared.adapters.bar_files.bar_set import BarSet
 from shared.adapters.bar_files.ticks import cadence_of, morning_of, phase_of, ticks_of
 from shared.adapters.memory.corporate_actions import DueActions, KnownActions
@@ -78,7 +78,7 @@ class Replay:
 
     def alert_texts(self) -> list[str]:
         """Return what each incident of the replay told, in order."""
-        return [incident.alert.text for incident in self.world.outbox.every()]
+        return [incident.alert.text for incident in in_order(self.world.outbox.every())]
 
 
 def replay(

@@ -7,7 +7,7 @@ New York. All but `wall_seconds` and `ticks_per_second` are the same from run to
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -61,7 +61,7 @@ def report_of(outcome: Outcome, wall_seconds: float) -> Report:
         "moves": [_move(move) for move in outcome.moves],
         "intents": [_intent(intent) for intent in outcome.intents],
         "orders": [_order(order) for order in exchange.orders()],
-        "alerts": sorted(map(_alert, outcome.incidents), key=lambda alert: (alert["at"], alert["kind"])),
+        "alerts": [_alert(incident) for incident in in_order(outcome.incidents)],
         "trading_state": [{"at": iso(at), "reasons": sorted(reasons)} for at, reasons in outcome.states],
         "coverage": [
             {
@@ -82,6 +82,11 @@ def report_of(outcome: Outcome, wall_seconds: float) -> Report:
         "wall_seconds": round(wall_seconds, 3),
         "ticks_per_second": round(outcome.ticks / wall_seconds, 1) if wall_seconds else 0.0,
     }
+
+
+def in_order(incidents: Iterable[Incident]) -> list[Incident]:
+    """Sort incidents by the time they opened; those of one instant by kind and words, whoever noted them first."""
+    return sorted(incidents, key=lambda incident: (incident.alert.at, incident.alert.kind, incident.alert.text))
 
 
 def write_report(report: Report, path: Path) -> None:

@@ -66,7 +66,7 @@ class RiskRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskReport:
-    """What one check found: prepared exits, the published state and coverage, and what failed."""
+    """What one check found: exits and stops prepared, the published state and coverage, and what failed."""
 
     prepared: Sequence[Intent] = ()
     state: TradingState | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -48,6 +49,7 @@ def test_the_sample_day_is_replayed_without_any_words(tmp_path: Path) -> None:
     done = hearthwatch("replay", "--report", report, "--journal", tmp_path / "journal.jsonl")
     assert (done.returncode, done.stderr) == (0, "")
     assert "Replayed 2026-06-10" in done.stdout
+    assert re.search(r"critical +discord, email +\d+ +TSLA: the stop at 304\.00", done.stdout)
     orders = json.loads(report.read_text(encoding="utf-8"))["orders"]
     sold = [(o["symbol"], o["type"], o["filled_quantity"]) for o in orders if o["state"] == "filled"]
     assert sorted(sold) == [("MRNA", "stop", "40"), ("TSLA", "market", "0.4"), ("TSLA", "stop", "10")]
