@@ -709,7 +709,7 @@ EXITS: Final = (
     Mutant(
         name="exit of more than is held",
         breaks="an exit sells at most what the broker holds free",
-        edits=(Edit(_PLACE, "quantity=min(intent.quantity, held.available)", "quantity=intent.quantity"),),
+        edits=(Edit(_PLACE, "quantity=min(wanted, held.available)", "quantity=wanted"),),
         test="tests/use_cases/test_place_orders.py"
         "::test_shares_reserved_by_a_stranger_block_the_exit_with_an_alert_and_free_ones_go",
     ),
