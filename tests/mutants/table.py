@@ -153,7 +153,7 @@ SENDING: Final = (
             ),
         ),
         test="tests/use_cases/test_place_orders.py"
-        "::test_two_executors_that_both_believe_to_hold_the_lease_send_one_order",
+        "::test_what_an_executor_claimed_that_died_is_not_sent_by_one_that_overlapped",
     ),
     Mutant(
         name="lease taken without its owner",
@@ -345,6 +345,7 @@ SENDING: Final = (
         name="one decision buys twice",
         breaks="a cycle gives at most one order",
         edits=(Edit(_PREPARE, "if ledger.generation(purpose) > ZERO:", "if False:"),),
+        test="tests/use_cases/test_prepare_entry.py::test_one_decision_gives_one_order_even_after_it_filled",
     ),
     Mutant(
         name="two open intents in one slot",
@@ -392,6 +393,8 @@ KILL_SWITCH: Final = (
         name="kill switch leaves resting entries",
         breaks="the switch cancels entries in flight within two ticks",
         edits=(Edit(_PLACE, "        if self._entries_must_go():", "        if False:"),),
+        test="tests/use_cases/test_set_kill_switch.py"
+        "::test_resting_entries_are_canceled_within_two_ticks_and_a_breached_stop_still_sells",
     ),
     Mutant(
         name="kill switch cancels exits",
@@ -778,7 +781,8 @@ EXITS: Final = (
         name="split not applied before the stop",
         breaks="known corporate actions re-base the stop first",
         edits=(Edit(_CHECK, "held = self._adjusted(stored.positions, day)", "held = list(stored.positions)"),),
-        test="tests/use_cases/test_check_risk.py::test_a_known_split_is_applied_before_the_stop_is_judged",
+        test="tests/use_cases/test_late_actions.py"
+        "::test_a_split_that_the_plan_knows_is_no_jump_though_its_source_is_down",
     ),
     Mutant(
         name="unsure session taken for open",
@@ -835,7 +839,7 @@ RECONCILIATION: Final = (
         edits=(
             Edit(_RECONCILE, "if same_ledger and _fills(self._orders_of(ledger, live)) == _fills(orders):", "if True:"),
         ),
-        seeds=1000,
+        test="tests/use_cases/test_reconcile_orders.py::test_a_fill_while_the_broker_is_read_is_read_again_and_settled_in_the_same_pass",
     ),
     Mutant(
         name="finished intent forgotten untold",

@@ -114,6 +114,22 @@ def test_two_executors_that_both_believe_to_hold_the_lease_send_one_order() -> N
     assert len(desk.orders()) == 1
 
 
+def test_what_an_executor_claimed_that_died_is_not_sent_by_one_that_overlapped() -> None:
+    desk = holding_tsla()
+    intent = desk.breach(TSLA, "94")
+    desk.world.leases.acquire = lambda name, owner, now, until: True  # type: ignore[method-assign]
+    desk.faults.fail("broker.submit", Crash("killed"), times=1)
+
+    def die() -> None:
+        with pytest.raises(Crash):
+            desk.place("executor-2")
+
+    desk.faults.before("ledgers.save", die)
+    desk.place()
+    assert desk.faults.count("broker.submit") == 1
+    assert desk.state(intent) is S.SENT
+
+
 # one failing intent
 
 

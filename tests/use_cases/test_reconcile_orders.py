@@ -446,6 +446,17 @@ def test_a_broker_that_cannot_be_read_changes_nothing(call: str) -> None:
     assert [closed.id for closed in reconcile(desk).finished] == [intent.id]
 
 
+def test_a_fill_while_the_broker_is_read_is_read_again_and_settled_in_the_same_pass() -> None:
+    desk = holding_tsla()
+    desk.breach(TSLA, "94")
+    desk.place()
+    desk.faults.before("broker.positions", lambda: desk.trade(TSLA, "94", volume="30"))
+    assert reconcile(desk).result is R.CLEAN
+    position = desk.position(TSLA)
+    assert position is not None
+    assert position.quantity == 7
+
+
 def test_a_picture_that_keeps_changing_is_left_for_the_next_pass() -> None:
     desk = holding_tsla()
     desk.breach(TSLA, "94")
