@@ -249,15 +249,25 @@ def emergency_exit(position: Position, why: str, account: AccountId, ledger: Led
     """Make the market exit of a position that the broker does not protect (fault 12)."""
     purpose = stop_purpose(account, position, Reason.UNPROTECTED)
     text = f"{position.symbol}: the stop at {as_price(position.stop_price)} does not protect: {why}"
+    evidence = Evidence(text=text, price=None, price_at=None, feed="none", level=position.stop_price)
+    return market_exit(
+        position, purpose, ledger.generation(purpose), evidence, worst_price=position.average_entry_price, now=now
+    )
+
+
+def market_exit(
+    position: Position, purpose: Purpose, generation: int, evidence: Evidence, *, worst_price: Decimal, now: datetime
+) -> Intent:
+    """Make the market exit of a whole position, for the day."""
     return Intent(
         purpose=purpose,
-        generation=ledger.generation(purpose),
+        generation=generation,
         quantity=position.quantity,
         order_type=OrderType.MARKET,
         time_in_force=TimeInForce.DAY,
         created_at=now,
-        evidence=Evidence(text=text, price=None, price_at=None, feed="none", level=position.stop_price),
-        worst_price=position.average_entry_price,
+        evidence=evidence,
+        worst_price=worst_price,
         strategy=position.strategy,
     )
 

@@ -15,10 +15,11 @@ from shared.domain.corporate_actions import LATE_BY
 from shared.domain.coverage import Coverage
 from shared.domain.day_plan import exchange_date
 from shared.domain.errors import Conflict, HearthwatchError, InvalidValue, TryAgain
-from shared.domain.intents import AccountId, Evidence, Intent, OrderType, Purpose, Side, TimeInForce
+from shared.domain.intents import AccountId, Evidence, Intent, Purpose, Side
 from shared.domain.ledger import Ledger
 from shared.domain.losses import LOSS_REASONS
 from shared.domain.positions import Position
+from shared.domain.protection import market_exit
 from shared.domain.quotes import JudgedQuote, judge_quote
 from shared.domain.reconciliation import BrokerFacts
 from shared.domain.session import TradingDay
@@ -352,17 +353,8 @@ def _exit_intent(
         doubts=tuple(sorted(quote.doubts)),
         level=verdict.level,
     )
-    return Intent(
-        purpose=purpose,
-        generation=generation,
-        quantity=position.quantity,
-        order_type=OrderType.MARKET,
-        time_in_force=TimeInForce.DAY,
-        created_at=now,
-        evidence=evidence,
-        worst_price=quote.price or quote.last_good or position.average_entry_price,
-        strategy=position.strategy,
-    )
+    worst_price = quote.price or quote.last_good or position.average_entry_price
+    return market_exit(position, purpose, generation, evidence, worst_price=worst_price, now=now)
 
 
 def _problem_alert(tick: Tick, now: datetime, problem: str) -> Alert:

@@ -293,7 +293,10 @@ class ReconcileOrders:
         still differ the actions are looked up again; those that explain them after all are given too.
         """
         steps = self._adjustments(before, facts)
-        changed = _changed(unexplained(before, facts, steps, early))
+        found = unexplained(before, facts, steps, early)
+        changed = _changed(found)
+        if not changed:
+            return found, ()
         unbooked = changed - _changed(unexplained(before, facts, {}, early))
         steps.update(dict.fromkeys(unbooked, NO_ADJUSTMENT))
         changed -= unbooked
