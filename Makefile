@@ -35,10 +35,12 @@ FIND_STACK = [ -e $(ANSWERS) ] || { echo "No $(ANSWERS) here: nothing was deploy
 IF_DEPLOYED = stack=hearthwatch; [ ! -e $(ANSWERS) ] || { $(FIND_STACK); }
 # What the kill switch is set in: the run on this machine, or the deployed stack.
 TARGET = $(if $(filter 1,$(LOCAL)),target=--local,$(FIND_STACK); target="--stack $$stack")
-CHOSEN = Architecture=$(ARCHITECTURE) Runtime=$(RUNTIME) $(if $(value STAGE),Stage=$(call quoted,STAGE)) $(PARAMETERS)
+CHOSEN = Architecture=$(ARCHITECTURE) Runtime=$(RUNTIME) $(if $(value STAGE),Stage=$(call quoted,STAGE)) $(ROWS) $(PARAMETERS)
+# SAM takes the quotes out of a value that is not in quotes of its own.
+ROWS = $(if $(value PRICES),"ModelPrices='$$(tr -d ' \n' <$(call quoted,PRICES))'")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check format validate build runtime deploy secrets preflight mode kill freeze flatten clear teardown run replay simulate chaos verify bench mutants lock clean
+.PHONY: help setup test check format validate build runtime deploy secrets preflight mode kill freeze flatten clear ask models cost grant teardown run replay simulate chaos verify bench stress mutants lock clean
 
 ## List the targets and the variables they take.
 help:
@@ -89,6 +91,8 @@ check: $(READY)
 	@$(BIN)/lint-imports --no-logo
 	@echo "sam validate"
 	@$(OFFLINE) $(SAM) validate --lint
+	@echo "forecast"
+	@$(BIN)/python -m hearthwatch cost --forecast --quiet
 
 ## Format the code and mend what can be mended safely.
 format: $(READY)
@@ -127,6 +131,7 @@ runtime: $(READY)
 ## STAGE=live-1    the stage; it stays what it was without it, and is paper at first
 ## ARCH=x86_64     as for build
 ## PY=python3.12   as for build
+## PRICES=prices.json  prices of models beside the shipped ones (docs/operations.md)
 ## PARAMETERS="Watchlist=TSLA,NVDA PriceFeed=sip"  other parameters of the template; those not named stay
 deploy: build
 	@$(if $(filter host,$(ARCHITECTURE)),echo "Lambda runs arm64 or x86_64." >&2; exit 1,:)
@@ -185,6 +190,37 @@ flatten: $(READY)
 ## LOCAL=1               the run on this machine instead of the deployed stack
 clear: $(READY)
 	@$(TARGET); $(BIN)/python -m hearthwatch clear $$target $(call option,--why,WHY)
+
+## Ask the models one question, within the budget; shows what it cost.
+## Q="why do prices gap?"  the question; must be given
+## OPUS=1                  request the dearest model, should the others not suffice
+## LOCAL=1                 in the run on this machine instead of the deployed stack
+## ARGS="--timeout 120"    more words (python -m hearthwatch ask --help)
+ask: $(READY)
+	@$(TARGET); $(BIN)/python -m hearthwatch ask $$target $(if $(filter 1,$(OPUS)),--opus) $(ARGS) -- $(call quoted,Q)
+
+## Show which models serve and what they cost today, or switch them without a deployment.
+## ON=deepseek OFF=gemini  providers that are asked from now on, or no more
+## RUNG=haiku=MODEL        the model of a rung
+## TASK=news=MODEL         the model of a task on the edge
+## RESET=1                 forget every change; back to what is shipped
+## LOCAL=1                 the run on this machine instead of the deployed stack
+models: $(READY)
+	@$(TARGET); $(BIN)/python -m hearthwatch models $$target $(call option,--on,ON) $(call option,--off,OFF) \
+		$(call option,--rung,RUNG) $(call option,--task,TASK) $(if $(filter 1,$(RESET)),--reset) $(call option,--why,WHY)
+
+## Forecast what a month costs, from the template and what is chosen; fails above the cap. Needs no account.
+## CAP=30                        dollars a month at list prices
+## ARGS="--decision-model haiku"  more words (python -m hearthwatch cost --help)
+cost: $(READY)
+	@$(BIN)/python -m hearthwatch cost --forecast $(call option,--cap,CAP) $(ARGS)
+
+## Allow one model call beyond today's money, once. Shows what was spent, and asks once.
+## WHY="earnings night"  the reason; must be given
+## YES=1                 do not ask
+## LOCAL=1               the run on this machine instead of the deployed stack
+grant: $(READY)
+	@$(TARGET); $(BIN)/python -m hearthwatch grant $$target $(call option,--why,WHY) $(if $(filter 1,$(YES)),--yes)
 
 ## Take the deployment down: says what is protected, exports it first, and asks twice.
 teardown: $(READY)
@@ -253,12 +289,18 @@ verify: $(READY)
 bench: $(READY)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+## Let many workers spend a small budget while they die, repeat themselves and come late; shows that no limit broke.
+## CALLS=3000  calls on tables, and ten times as many in memory
+## SEED=7      another course of events
+stress: $(READY)
+	@$(BIN)/python -m tests.end_to_end.stress $(call option,--calls,CALLS) $(call option,--seed,SEED)
+
 ## Put known bugs in, one at a time, and show which test or how many seeds notice each.
 ## SEEDS=200  seeds a bug
 mutants: $(READY)
 	@$(BIN)/python -m tests.mutants $(call option,--seeds,SEEDS)
 
-## Compile the locks again: requirements.txt, requirements-dev.txt and those of the layers.
+## Compile the locks again: requirements.txt, requirements-dev.txt, those of the layers and that of the peers.
 ## ARGS=--upgrade  take the newest versions too
 lock: $(READY)
 	@$(COMPILE) $(ARGS) requirements-dev.in -o requirements-dev.txt
@@ -266,6 +308,7 @@ lock: $(READY)
 	@$(COMPILE) -c requirements.txt layers/core.in -o layers/core.txt
 	@$(COMPILE) -c requirements.txt $$(sed -n 's/^\([^ ]*\)==.*/--no-emit-package \1/p' layers/core.txt) \
 		layers/broker.in -o layers/broker.txt
+	@$(COMPILE) $(ARGS) benchmarks/peers.in -o benchmarks/peers.txt
 
 ## Delete the virtual environment, the build folder and every cache.
 clean:

@@ -15,7 +15,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import exchange, functions, gate, replay, risk, simulation
+from benchmarks import budget, exchange, functions, gate, replay, risk, simulation
 from benchmarks.figures import Figure, Say
 
 OUTPUT: Final = Path("build") / "bench" / "figures.json"
@@ -26,6 +26,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[Say], list[Figure]]]] = {
     "simulation": simulation.measure,
     "exchange": exchange.measure,
     "functions": functions.measure,
+    "budget": budget.measure,
 }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import struct
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
@@ -13,12 +15,15 @@ from types import TracebackType
 from typing import Final, Self
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from shared.domain.errors import Unavailable
 
 LOOPBACK: Final = "127.0.0.1"
 START_SECONDS: Final = 10.0
+_TRANSPORT: Final = "transport"
+_AT_ONCE: Final = struct.pack("ii", 1, 0)
 
 
 @contextmanager
@@ -37,7 +42,53 @@ def past_proxies() -> Iterator[None]:
                 os.environ[name] = value
 
 
-class LoopbackServer:
+class OpenProtocol(H11Protocol):
+    """Leaves the connection's transport in the request's state, so that a reset can be played."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Remember the transport."""
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, _TRANSPORT: transport}
+
+
+def reset(scope: Scope) -> None:
+    """Cut a connection of `OpenProtocol` so that the other side sees a reset, not an orderly end."""
+    transport: asyncio.Transport = scope["state"][_TRANSPORT]
+    connection = transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+    transport.abort()
+
+
+async def until_disconnect(receive: Receive) -> None:
+    """Say nothing until the other side has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class Running(ABC):
+    """Something that serves for as long as a `with` block lasts."""
+
+    @abstractmethod
+    def start(self) -> str:
+        """Serve in a thread of its own, and return the address."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Stop serving; stopping twice is safe."""
+
+    def __enter__(self) -> Self:
+        """Start serving."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop serving."""
+        self.stop()
+
+
+class LoopbackServer(Running):
     """Serves one application on 127.0.0.1; port 0 takes a free one. Raises Unavailable when the port is taken."""
 
     def __init__(
@@ -83,17 +134,6 @@ class LoopbackServer:
         self._thread.join()
         self._server = self._thread = None
 
-    def __enter__(self) -> Self:
-        """Start serving."""
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop serving."""
-        self.stop()
-
     @property
     def url(self) -> str:
         """Give the address."""
@@ -109,3 +149,23 @@ class LoopbackServer:
             listening.close()
             raise Unavailable(f"the {self._name} cannot listen on port {self._port}: {problem.strerror}") from problem
         return listening
+
+
+class Served(Running):
+    """The handle of an application that a loopback server of its own serves."""
+
+    def __init__(self, server: LoopbackServer) -> None:
+        self._server = server
+
+    def start(self) -> str:
+        """Serve in a thread of its own, and return the address."""
+        return self._server.start()
+
+    def stop(self) -> None:
+        """Stop serving; stopping twice is safe."""
+        self._server.stop()
+
+    @property
+    def url(self) -> str:
+        """Give the address, the same for every client."""
+        return self._server.url

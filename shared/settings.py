@@ -6,14 +6,20 @@ one that is not set. What is missing or unusable is named, all of it at once, an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, ValidationError
 
+from shared.contracts.model_prices import priced, read_price_rows
 from shared.domain.assets import DEFAULT_ASSET_CLASSES, AssetClass, Symbol, admit_symbol
+from shared.domain.budget import BudgetRules
 from shared.domain.errors import Stop
+from shared.domain.model_prices import DOLLAR, STARTING_PRICES, MicroDollars, PriceRow, PriceTable
 from shared.domain.stage import Stage
 
 PREFIX: Final = "HEARTHWATCH_"
@@ -61,6 +67,26 @@ def _secure(url: str) -> str:
     raise ValueError("an https:// address is expected")
 
 
+def _dollars(value: object) -> object:
+    """Take an amount as it is written, to the cent; a float has no cents."""
+    if isinstance(value, Decimal):
+        return value
+    if not isinstance(value, str) or not _AMOUNT.fullmatch(value):
+        raise ValueError("dollars with at most two digits behind the point are expected, such as 4.50")
+    return Decimal(value)
+
+
+def _price_rows(value: object) -> object:
+    return read_price_rows(value) if isinstance(value, str) else value
+
+
+def _micro_dollars(amount: Decimal) -> MicroDollars:
+    return int(amount * DOLLAR)
+
+
+_CEILING: Final = 10 * DOLLAR
+_AMOUNT: Final = re.compile(r"\d{1,6}(\.\d{1,2})?", re.ASCII)
+Dollars = Annotated[Decimal, BeforeValidator(_dollars)]
 Name = Annotated[str, Field(min_length=3, max_length=255)]
 Url = Annotated[str, AfterValidator(_secure)]
 Address = Annotated[str, Field(pattern=r"^[^@\s,]+@[^@\s,]+$", max_length=254)]
@@ -130,7 +156,7 @@ class QueueSettings(Settings):
 
 
 class SourceSettings(Settings):
-    """Where prices, orders and messages come from and go to; no address means the provider's own.
+    """Where prices, orders, answers and messages come from and go to; no address means the provider's own.
 
     `discord_loopback` admits a webhook on this machine in Discord's place.
     """
@@ -140,6 +166,32 @@ class SourceSettings(Settings):
     alpaca_data_url: Url | None = None
     yahoo_url: Url | None = None
     discord_loopback: bool = False
+    anthropic_url: Url | None = None
+    deepseek_url: Url | None = None
+    gemini_url: Url | None = None
+
+
+class BudgetSettings(Settings):
+    """What may be spent on models, in dollars, and at which prices; zero means that nothing paid is ever asked.
+
+    A day stays within the ten dollars that are reported as the ceiling, a month within twice what is meant for it, so
+    that one digit too many is refused (BUD-01).
+    """
+
+    budget_day: Annotated[Dollars, Field(ge=0, le=10)] = Decimal(5)
+    budget_month: Annotated[Dollars, Field(ge=0, le=300)] = Decimal(150)
+    model_prices: Annotated[tuple[InstanceOf[PriceRow], ...], BeforeValidator(_price_rows)] = ()
+    """Rows beside the shipped ones, as a JSON list; see `contracts.model_prices`."""
+
+    def rules(self) -> BudgetRules:
+        """Give the limits; people may allow so many extra calls that a day stays below its ceiling (BUD-07)."""
+        given = BudgetRules(day=_micro_dollars(self.budget_day), month=_micro_dollars(self.budget_month))
+        left = max(0, (_CEILING - 1 - given.day) // given.grant)
+        return replace(given, grants_a_day=min(given.grants_a_day, left) if given.day else 0)
+
+    def prices(self) -> PriceTable:
+        """Give the shipped prices with the rows beside them."""
+        return priced(STARTING_PRICES, self.model_prices)
 
 
 class ParameterSettings(Settings):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+from hearthwatch.chaos.askers import Spending
 from hearthwatch.chaos.matrix import Row
 from hearthwatch.chaos.stage import Stage
 from hearthwatch.chaos.story import FALLING, FIRST_TICK, Column, tick_of
@@ -67,6 +68,7 @@ class Evidence:
     waiting: Sequence[str] = ()
     strikes: Sequence[int] = ()
     problems: Sequence[str] = ()
+    spending: Spending | None = None
 
     def told(self, symbol: Symbol) -> Mapping[Channel, int]:
         """Give the channels on which a sale of the symbol was told, each with the tick of its first message."""
@@ -157,3 +159,4 @@ def _collect(stage: Stage, evidence: Evidence) -> None:
     evidence.booked = {position.symbol: position.quantity for position in owner.positions.all()}
     evidence.waiting = stage.waiting_alerts()
     evidence.problems = tuple(stage.problems)
+    evidence.spending = stage.spending

@@ -5,17 +5,21 @@ Each says afterwards how often it struck: a row whose fault never did proves not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import Final, Protocol
 
+from hearthwatch.chaos.askers import NAME
 from hearthwatch.chaos.channels import DISCORD, YAHOO
 from hearthwatch.chaos.stage import Stage
+from local_stack.claude.trouble import Misbehaviour as Wrong
 from local_stack.cloud import door
 from local_stack.cloud.requests import Ask
 from local_stack.exchange import gate
 from shared.adapters.memory.clock import SimulatedClock
+from shared.domain.budget import No
 from shared.domain.trading_state import SwitchMode
 
 ALWAYS: Final = 1_000_000
@@ -157,6 +161,85 @@ class KillSwitchSet:
         """Set it."""
         stage.owner.use_cases.set_kill_switch(SwitchMode.KILL, by="chaos", why="a drill")
         return lambda: int(stage.owner.controls.kill_switch().engaged)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleAsk:
+    """So many ask a model at every tick, unless they still wait for an answer."""
+
+    asking: int
+
+    def begin(self, stage: Stage) -> Strikes:
+        """Gather them."""
+        stage.crowd.gather(self.asking)
+        return lambda: len(stage.crowd.outcomes())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthSpent:
+    """The month's money is all reserved."""
+
+    def begin(self, stage: Stage) -> Strikes:
+        """Reserve it."""
+        stage.crowd.spend_the_month(stage.owner, stage.clock.now())
+        return lambda: _ended(stage, No.MONTH_SPENT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoPrices:
+    """No model has a price in force; comes before those who ask."""
+
+    def begin(self, stage: Stage) -> Strikes:
+        """Take the prices away."""
+        stage.crowd.prices = ""
+        return lambda: _ended(stage, No.UNPRICED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaudeFails:
+    """Claude misbehaves, each way for so large a share of the requests."""
+
+    chances: Mapping[Wrong, float]
+
+    def begin(self, stage: Stage) -> Strikes:
+        """Break it."""
+        stage.crowd.claude.misbehave(self.chances, seed=1)
+        return lambda: len(stage.crowd.claude.requests)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerFails:
+    """A third of the updates of the Book by those who ask fail, and of another third the answer is lost."""
+
+    def begin(self, stage: Stage) -> Strikes:
+        """Break it."""
+        failing = _FailingUpdates()
+        stage.cloud.door.disturb(failing)
+        return lambda: failing.struck
+
+
+def _ended(stage: Stage, why: No) -> int:
+    return sum(f"denied: {why}" in outcome for outcome in stage.crowd.outcomes())
+
+
+class _FailingUpdates:
+    """A disturbance of the crowd's updates, in blocks longer than the tries of a client."""
+
+    _BLOCK = 5
+    _KINDS = (door.Misbehaviour.SERVER_ERROR, None, door.Misbehaviour.ANSWER_LOST)
+
+    def __init__(self) -> None:
+        self.struck = 0
+        self._seen = 0
+
+    def __call__(self, caller: str, asks: Sequence[Ask]) -> door.Plan | None:
+        """Choose what becomes of an update; the door asks for one request after the other."""
+        if caller != NAME or not any(fnmatchcase(f"{a.action} {a.resource}", "dynamodb:Update* *Book*") for a in asks):
+            return None
+        kind = self._KINDS[self._seen // self._BLOCK % len(self._KINDS)]
+        self._seen += 1
+        self.struck += kind is not None
+        return None if kind is None else door.Plan(kind=kind)
 
 
 def _requests(stage: Stage, method: str, path: str) -> Strikes:

@@ -14,6 +14,7 @@ from shared.adapters.memory.matching import Fill
 from shared.domain.alerts import AlertKind, Channel, Delivery, DeliveryState
 from shared.domain.intents import OrderType, Side
 from shared.domain.messages import template_of
+from shared.domain.model_prices import DOLLAR, MicroDollars
 from shared.domain.money import ZERO, plain, round_to_cent
 from shared.domain.orders import Order
 
@@ -49,6 +50,7 @@ def judge(evidence: Evidence) -> Verdict:
         *_covered(evidence),
         *_told(evidence),
         *_at_rest(evidence),
+        *_within_budget(evidence),
     ]
     text = f"MISSED: {'; '.join(failures)}" if failures else _line(evidence)
     return Verdict(
@@ -130,9 +132,20 @@ def _at_rest(evidence: Evidence) -> Iterator[str]:
         yield f"not at rest {REST} ticks after the end: {', '.join(evidence.unrest)}"
 
 
+def _within_budget(evidence: Evidence) -> Iterator[str]:
+    """Promise 2: what Claude charged stands in the ledger, and the ledger stays within its limit."""
+    spending = evidence.spending
+    if spending is None:
+        return
+    if spending.charged > spending.booked:
+        yield f"Claude charged {_dollars(spending.charged)}, the ledger holds {_dollars(spending.booked)}"
+    if spending.booked > spending.limit:
+        yield f"the ledger holds {_dollars(spending.booked)} of {_dollars(spending.limit)}"
+
+
 def _line(evidence: Evidence) -> str:
     parts = [part for part in (_by_stops(evidence), _by_orders(evidence)) if part]
-    return f"sold {'; '.join([*parts, _telling(evidence)])}"
+    return f"sold {'; '.join([*parts, _telling(evidence), *_charging(evidence)])}"
 
 
 def _by_stops(evidence: Evidence) -> str:
@@ -188,6 +201,16 @@ def _telling(evidence: Evidence) -> str:
     late = max(min(evidence.told(holding.symbol).values()) for holding in FALLING)
     words = f"told {' and '.join(ways)}"
     return words if late <= WITHIN + 1 else f"{words} in tick {late}"
+
+
+def _charging(evidence: Evidence) -> Iterator[str]:
+    spending = evidence.spending
+    if spending is not None:
+        yield f"Claude charged {_dollars(spending.charged)} of {_dollars(spending.limit)}"
+
+
+def _dollars(amount: Decimal | MicroDollars) -> str:
+    return f"${Decimal(amount) / DOLLAR:.6f}"
 
 
 def _came(tick: int | None) -> str:

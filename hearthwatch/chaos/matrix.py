@@ -13,17 +13,23 @@ from hearthwatch.chaos.faults import (
     ORDERS,
     SNAPSHOTS,
     BrokerFails,
+    ClaudeFails,
     CloudFails,
     DiscordAnswers,
     Fault,
     FeedFrozen,
     KilledBeforeSending,
     KillSwitchSet,
+    LedgerFails,
+    MonthSpent,
     NeverRuns,
+    NoPrices,
+    PeopleAsk,
     ScheduleDoubled,
     SecondProviderFails,
     SlowTables,
 )
+from local_stack.claude.trouble import Misbehaviour as Wrong
 from local_stack.exchange import gate
 
 
@@ -57,6 +63,8 @@ class Row:
 
 _DISCORD_429 = DiscordAnswers(status=429)
 _FIRST_PROVIDER_DOWN = BrokerFails(kind=gate.Misbehaviour.GATEWAY_TIMEOUT_BEFORE_ACCEPT, method="GET", path=SNAPSHOTS)
+_FOUR_ASK: Final = PeopleAsk(asking=4)
+_CLAUDE_DOWN: Final = {Wrong.TIMEOUT_AFTER_GENERATION: 0.5, Wrong.HANG: 0.25, Wrong.OVERLOADED: 0.25}
 
 ROWS: Final = (
     Row(name="nothing", breaks="nothing is broken", how="as deployed", faults=()),
@@ -172,6 +180,44 @@ ROWS: Final = (
         breaks="nothing is broken, the kill switch is set",
         how="set before the breach and never cleared; it stops entries only",
         faults=(KillSwitchSet(),),
+    ),
+    Row(
+        name="budget-spent",
+        breaks="the month's budget",
+        how="all of it is reserved before tick 0, and 4 go on asking models at every tick",
+        faults=(_FOUR_ASK, MonthSpent()),
+    ),
+    Row(
+        name="budget-unsure",
+        breaks="the ledger of the budget",
+        how="4 ask at every tick; of their updates of the Book a third fails, and of another third the answer is lost",
+        faults=(_FOUR_ASK, LedgerFails()),
+    ),
+    Row(
+        name="claude-fails",
+        breaks="Claude",
+        how="4 ask at every tick; half of them it answers and charges without the answer arriving, the others find it "
+        "hung or overloaded (529)",
+        faults=(_FOUR_ASK, ClaudeFails(chances=_CLAUDE_DOWN)),
+    ),
+    Row(
+        name="models-unpriced",
+        breaks="the prices of all models are over",
+        how="4 ask at every tick, and no model has a price in force",
+        faults=(NoPrices(), _FOUR_ASK),
+    ),
+    Row(
+        name="crowd",
+        breaks="nothing is broken, a crowd asks models",
+        how="16 ask at every tick over 10 connections, and a few calls at once reach the day's limit",
+        faults=(PeopleAsk(asking=16),),
+        ends=4,
+    ),
+    Row(
+        name="budget-and-discord",
+        breaks="the month's budget and Discord",
+        how="budget-spent and discord-deleted together",
+        faults=(_FOUR_ASK, MonthSpent(), DiscordAnswers(status=404)),
     ),
     Row(
         name="everything-at-once",

@@ -25,6 +25,7 @@ from unittest.mock import patch
 from botocore.retries.standard import ExponentialBackoff
 from pydantic import SecretStr
 
+from hearthwatch.chaos.askers import Crowd, Spending
 from hearthwatch.chaos.channels import Channels
 from hearthwatch.chaos.story import HOLDINGS, MINUTE, MORNING, Column, time_of
 from local_stack.cloud.asynchronous import AsynchronousRuns
@@ -36,6 +37,7 @@ from local_stack.cloud.requests import Ask
 from local_stack.cloud.schedules import Fire, ScheduleClock
 from local_stack.cloud.template import Template
 from local_stack.exchange.server import ExchangeSimulator
+from local_stack.run.claude_part import SECRET
 from local_stack.run.tables import read_messages
 from local_stack.run.wiring import PREFIX, read_template, use_case_of
 from shared.adapters.alpaca import session as alpaca
@@ -112,6 +114,7 @@ class Stage:
         self._pumps: Pumps
         self._schedules: ScheduleClock
         self._late: list[tuple[datetime, Fire]] = []
+        self._crowd: Crowd | None = None
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -143,6 +146,8 @@ class Stage:
     def play(self, tick: int) -> None:
         """Let the minute before a tick happen, then the tick and what follows it within its own minute."""
         self.exchange.feed(*self.column.bars(tick))
+        if self._crowd is not None:
+            self._crowd.ask(time_of(tick))
         self._minute(time_of(tick))
 
     def calm(self) -> None:
@@ -152,6 +157,22 @@ class Stage:
         self.channels.behave()
         self.delivery = Delivery()
         self.guillotine.armed = False
+        if self._crowd is not None:
+            self._crowd.disperse()
+
+    @property
+    def crowd(self) -> Crowd:
+        """Give those who ask models; nobody does before this was asked for."""
+        if self._crowd is None:
+            crowd = Crowd(self.cloud, self.clock, self.environment_of("PlaceOrders"))
+            self._crowd = self._open.enter_context(crowd)
+            SsmParameters(self.cloud.client("ssm"), PREFIX).put(SECRET, SecretStr(crowd.claude.key))
+        return self._crowd
+
+    @property
+    def spending(self) -> Spending | None:
+        """Compare what models cost with the ledger; None where nobody asked one."""
+        return None if self._crowd is None else self._crowd.spending(self.owner)
 
     def waiting_alerts(self) -> Sequence[str]:
         """Give the bodies of the alerts that wait in their queue or lie in its dead letters."""

@@ -13,7 +13,7 @@ from hearthwatch.operator.checks import Check, Seen, failed, judged, ok, warning
 from hearthwatch.operator.stack import FAILED_RUNS, SCHEDULES, DeployedStack
 from shared.adapters.aws.errors import code_of
 from shared.ports.clock import Clock
-from shared.settings import AccountSettings, MailSettings, QueueSettings, SourceSettings, TableSettings
+from shared.settings import AccountSettings, BudgetSettings, MailSettings, QueueSettings, SourceSettings, TableSettings
 
 AGAIN: Final = "deploy again with `make deploy`"
 SKEW_SEEN: Final = timedelta(seconds=5)
@@ -40,7 +40,7 @@ def checks_of_running(
 def settings(stack: DeployedStack) -> Seen:
     """Read every setting as a function would."""
     account = AccountSettings.read(stack.environment)
-    for concern in (TableSettings, QueueSettings, SourceSettings, MailSettings):
+    for concern in (TableSettings, QueueSettings, SourceSettings, MailSettings, BudgetSettings):
         concern.read(stack.environment)
     symbols = ", ".join(account.symbols())
     return ok(f"stage {account.stage.value}, watching {symbols or 'only what is held'}; stack {stack.status}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 STACK: Final = "hearthwatch"
 RUN_FOLDER: Final = Path("build") / "run"
 """Where a run on this machine keeps what it leaves behind, when nobody chose another folder."""
+_LARGEST: Final = 1_000_000
 
 Command = argparse.ArgumentParser
 Run = Callable[[argparse.Namespace, "Surroundings"], int]
@@ -33,6 +36,11 @@ def add_operator_commands(commands: Commands, given: Callable[[], Surroundings] 
     _add_freeze(commands, given)
     _add_flatten(commands, given)
     _add_clear(commands, given)
+    _add_ask(commands, given)
+    _add_models(commands, given)
+    _add_cost(commands, given)
+    _add_grant(commands, given)
+    _add_release(commands, given)
 
 
 def _add_secrets(commands: Commands, given: Callable[[], Surroundings] | None) -> None:
@@ -208,6 +216,161 @@ def _add_clear(commands: Commands, given: Callable[[], Surroundings] | None) -> 
     _add_why(command)
 
 
+def _add_ask(commands: Commands, given: Callable[[], Surroundings] | None) -> None:
+    def load() -> Run:
+        from hearthwatch.operator.ask import run_ask
+
+        return run_ask
+
+    command = _added(
+        commands,
+        "ask",
+        load,
+        given,
+        help="ask the models one question by hand, within the budget",
+        description="Put one question to the cheapest model that suffices, under the same budget as everything else. "
+        "Show which rungs were asked and why, the answer, what it cost and what the month has cost. It exits with 1 "
+        "when nobody had an answer, and says what to do.",
+        runs_here=True,
+    )
+    command.add_argument("question", metavar="QUESTION", help="at most 8,000 characters")
+    command.add_argument("--work", default="", metavar="ID", help="what it belongs to, charged at most 3 times")
+    command.add_argument("--highest", choices=["haiku", "sonnet", "opus"], help="the dearest rung (sonnet)")
+    command.add_argument("--opus", action="store_true", help="request the dearest model, should the others not suffice")
+    command.add_argument("--grant", default="", metavar="ID", help="use an allowance that `grant` gave")
+    command.add_argument("--timeout", type=_count, default=60, metavar="SECONDS", help="wait so long (%(default)s)")
+    command.add_argument("--json", action="store_true", help="for programs; amounts in dollars and micro-dollars")
+
+
+def _add_models(commands: Commands, given: Callable[[], Surroundings] | None) -> None:
+    def load() -> Run:
+        from hearthwatch.operator.models import run_models
+
+        return run_models
+
+    command = _added(
+        commands,
+        "models",
+        load,
+        given,
+        help="show which models serve and what they cost today, or switch them without a deployment",
+        description="Show the providers, the model on each rung and the one of each task on the edge, with today's "
+        "prices or why a model is refused. The options change what serves from the next question on; a model that is "
+        "unknown or has no price today is refused.",
+        runs_here=True,
+    )
+    command.add_argument("--on", action="append", default=[], metavar="PROVIDER", help="let a provider be asked")
+    command.add_argument("--off", action="append", default=[], metavar="PROVIDER", help="let it be asked no more")
+    command.add_argument("--rung", action="append", default=[], metavar="RUNG=MODEL", help="the model of a rung")
+    command.add_argument("--task", action="append", default=[], metavar="TASK=MODEL", help="that of a task on the edge")
+    command.add_argument("--reset", action="store_true", help="forget every change, back to what is shipped")
+    command.add_argument("--why", default="", help="the reason, for the record")
+
+
+def _add_cost(commands: Commands, given: Callable[[], Surroundings] | None) -> None:
+    def load() -> Run:
+        from hearthwatch.cost.command import run_cost
+
+        return run_cost
+
+    command = _added(
+        commands,
+        "cost",
+        load,
+        given,
+        help="show what models cost, what is left, what is saved, or what a month will cost",
+        description="Show what models cost today and this month against the limits, from the records of a stack. "
+        "--forecast and --savings need no stack. It exits with 1 when counters, records, limits or the provider's "
+        "report do not agree, and when a forecast is above its cap.",
+        runs_here=True,
+    )
+    when = command.add_mutually_exclusive_group()
+    when.add_argument("--day", type=_day, metavar="YYYY-MM-DD", help="this New York day instead of today")
+    when.add_argument("--month", type=_month, metavar="YYYY-MM", help="a whole month")
+    what = command.add_mutually_exclusive_group()
+    what.add_argument("--decision", metavar="ID", help="the statement of one decision, by its cycle or its work")
+    what.add_argument("--decisions", action="store_true", help="the statement of every decision")
+    what.add_argument("--export", type=_path, metavar="FILE.csv", help="write the charges to a file")
+    what.add_argument(
+        "--reconcile", type=_path, metavar="FILE", help="compare with the provider's usage or cost report (JSON, CSV)"
+    )
+    what.add_argument("--savings", action="store_true", help="the two baselines and what is saved, with the arithmetic")
+    what.add_argument("--forecast", action="store_true", help="what a month will cost, from the template")
+    command.add_argument("--json", action="store_true", help="for programs; amounts in dollars and micro-dollars")
+    _add_forecast(command)
+    against_a_stack: Callable[[argparse.Namespace], int] = command.get_default("run")
+
+    def run(options: argparse.Namespace) -> int:
+        if not (options.forecast or options.savings):
+            return against_a_stack(options)
+        from hearthwatch.cost.offline import run_offline
+
+        return run_offline(options)
+
+    command.set_defaults(run=run)
+
+
+def _add_forecast(command: Command) -> None:
+    group = command.add_argument_group("with --forecast")
+    group.add_argument("--cap", type=_dollars, default=Decimal(30), help="dollars a month (%(default)s)")
+    group.add_argument("--quiet", action="store_true", help="one line, and what is wrong")
+    group.add_argument(
+        "--template", type=_path, default=Path("template.yaml"), help="what is deployed (%(default)s)", metavar="FILE"
+    )
+    group.add_argument("--decisions-a-day", type=_count, default=20, metavar="N", help="paid decisions (%(default)s)")
+    group.add_argument(
+        "--decision-model", choices=["haiku", "sonnet", "opus"], default="sonnet", help="who decides (%(default)s)"
+    )
+    group.add_argument(
+        "--articles-a-day", type=_count, default=0, metavar="N", help="articles that a paid model reads (%(default)s)"
+    )
+    group.add_argument("--batch", action="store_true", help="articles are read in batches")
+    group.add_argument("--watts", type=_dollars, default=Decimal(40), help="the edge's average power (%(default)s)")
+    group.add_argument("--tariff", type=_dollars, default=Decimal("0.17"), help="dollars a kilowatt-hour (%(default)s)")
+
+
+def _add_grant(commands: Commands, given: Callable[[], Surroundings] | None) -> None:
+    def load() -> Run:
+        from hearthwatch.cost.people import run_grant
+
+        return run_grant
+
+    command = _added(
+        commands,
+        "grant",
+        load,
+        given,
+        help="allow one call beyond today's money, once",
+        description="Show what today's money is spent on, ask once, and print an id that lets one question be asked "
+        "beyond the day's limit. It never raises the month's.",
+        runs_here=True,
+    )
+    _add_why(command)
+    command.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _add_release(commands: Commands, given: Callable[[], Surroundings] | None) -> None:
+    def load() -> Run:
+        from hearthwatch.cost.people import run_release
+
+        return run_release
+
+    command = _added(
+        commands,
+        "release",
+        load,
+        given,
+        help="release what a crashed call still holds, or list what is reserved",
+        description="List open reservations, or count one as nothing on your word that the provider charged nothing. "
+        "Left alone, a reservation counts as spent a quarter of an hour after its call's deadline.",
+        runs_here=True,
+    )
+    command.add_argument("reservation", nargs="?", metavar="RESERVATION", help="the id of one")
+    command.add_argument("--list", action="store_true", help="list what is reserved")
+    command.add_argument("--why", help="the reason, for the record and the alert")
+    command.add_argument("--yes", action="store_true", help="do not ask")
+
+
 def _add_why(command: Command) -> None:
     command.add_argument("--why", required=True, help="the reason, for the record and the alert")
 
@@ -248,6 +411,36 @@ def _stage(text: str) -> Stage:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a stage, expected one of {', '.join(stage.value for stage in Stage)}"
         ) from problem
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date like 2026-11-20") from problem
+
+
+def _month(text: str) -> date:
+    try:
+        return datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC).date()
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a month like 2026-11") from problem
+
+
+def _dollars(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation as problem:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from problem
+    if not amount.is_finite() or not 0 <= amount <= _LARGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to {_LARGEST:,}")
+    return amount
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:9]) <= _LARGEST and len(text) <= len(str(_LARGEST))):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {_LARGEST:,}")
+    return int(text)
 
 
 def _path(text: str) -> Path:

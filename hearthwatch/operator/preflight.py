@@ -13,6 +13,7 @@ from typing import Final
 from hearthwatch.operator.checks import Check, Finding, Result, Seen, failed, findings, ok, warning
 from hearthwatch.operator.checks_of_alerts import checks_of_alerts
 from hearthwatch.operator.checks_of_market import checks_of_market, quotes_now
+from hearthwatch.operator.checks_of_models import checks_of_models
 from hearthwatch.operator.checks_of_running import checks_of_running
 from hearthwatch.operator.checks_of_stores import checks_of_stores
 from hearthwatch.operator.discord import webhook_name
@@ -66,6 +67,7 @@ def checks_of(stack: DeployedStack, cloud: Cloud, here: Surroundings, *, quiet: 
         checks_of_stores(here.aws, stack),
         checks_of_market(cloud, account, mode),
         [Check("fractions", lambda: _probe(cloud, here)(quotes_now(cloud)), "see status.alpaca.markets")],
+        checks_of_models(cloud, secrets, here),
         checks_of_alerts(cloud, here.aws, mail, stack.stage, webhook, quiet=quiet),
     )
 
@@ -74,8 +76,9 @@ def secret_there(parameters: SsmParameters, kind: SecretKind, name: str, stack: 
     """Look whether a secret is stored, and how old it is."""
     ages = parameters.ages([name], cloud.clock.now())
     if name not in ages:
-        needed = kind.required or stack.stage.is_live
-        return failed("not stored", STORE) if needed else ok("not stored, and not needed on paper")
+        needed = kind.required or (kind is LIVE and stack.stage.is_live)
+        spared = "not stored, and not needed on paper" if kind is LIVE else f"not stored. {kind.without}"
+        return failed("not stored", STORE) if needed else ok(spared)
     text = ages_text(name, ages)
     if due_credentials(ages, RotationRules()):
         return warning(text, f"make a new one, then: make secrets ROTATE={name}")

@@ -14,6 +14,8 @@ from pydantic import SecretStr
 
 from hearthwatch.operator.aws import OperatorError
 from shared.bootstrap.cloud import DISCORD, LIVE_KEYS, PAPER_KEYS
+from shared.bootstrap.models import DEEPSEEK, GEMINI, KEYS
+from shared.domain.providers import ANTHROPIC
 from shared.domain.stage import LIVE_KEY, PAPER_KEY, TradingMode
 
 Values = Mapping[str, SecretStr]
@@ -24,7 +26,10 @@ _KEY_ID: Final = re.compile(r"[AP]K[A-Z0-9]{6,62}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretKind:
-    """A secret, or a key id with its secret; `mode` is the account that a pair opens."""
+    """A secret, or a key id with its secret; `mode` is the account that a pair opens.
+
+    `without` says in a sentence what it is to go without one that is not required.
+    """
 
     title: str
     names: tuple[str, ...]
@@ -32,6 +37,7 @@ class SecretKind:
     where: str
     overlap: str
     required: bool
+    without: str = ""
     mode: TradingMode | None = None
 
 
@@ -60,6 +66,7 @@ LIVE: Final = SecretKind(
     where="app.alpaca.markets, switch to the live account, API keys. The key id begins with AK.",
     overlap=_OVERLAP,
     required=False,
+    without="Only for real money.",
     mode=TradingMode.LIVE,
 )
 WEBHOOK: Final = SecretKind(
@@ -73,7 +80,40 @@ WEBHOOK: Final = SecretKind(
     ),
     required=True,
 )
-KINDS: Final = (PAPER, LIVE, WEBHOOK)
+_OVERLAP_OF_KEYS: Final = (
+    "Overlap: make the new key beside the old one, store it here, and delete the old one a few minutes later. "
+    "Functions ask with the old one until it is refused, then read the new one for the next question."
+)
+CLAUDE: Final = SecretKind(
+    title="Claude",
+    names=(KEYS[ANTHROPIC],),
+    what_for="Answers to questions that the rules leave open, within the budget and never beyond it.",
+    where="platform.claude.com, API keys. Set a spend limit there too: it is a second wall.",
+    overlap=_OVERLAP_OF_KEYS,
+    required=False,
+    without="Without it the rules decide alone.",
+)
+_OFF: Final = "Nothing as shipped: the provider is off until it has a price and `make models ON=...` switches it on."
+DEEPSEEK_KEY: Final = SecretKind(
+    title="DeepSeek",
+    names=(KEYS[DEEPSEEK],),
+    what_for=_OFF,
+    where="platform.deepseek.com, API keys.",
+    overlap=_OVERLAP_OF_KEYS,
+    required=False,
+    without="Enter leaves it out.",
+)
+GEMINI_KEY: Final = SecretKind(
+    title="Gemini",
+    names=(KEYS[GEMINI],),
+    what_for=_OFF,
+    where="aistudio.google.com, Get API key.",
+    overlap=_OVERLAP_OF_KEYS,
+    required=False,
+    without="Enter leaves it out.",
+)
+MODELS: Final = (CLAUDE, DEEPSEEK_KEY, GEMINI_KEY)
+KINDS: Final = (PAPER, LIVE, WEBHOOK, *MODELS)
 EVERY_NAME: Final = tuple(name for kind in KINDS for name in kind.names)
 
 

@@ -16,13 +16,15 @@ from pydantic import SecretStr
 
 from hearthwatch.operator.aws import OperatorError, asking
 from hearthwatch.operator.discord import webhook_name
-from hearthwatch.operator.secret_kinds import EVERY_NAME, KINDS, SecretKind, Values, kind_of, require_form
+from hearthwatch.operator.model_keys import models_offered, provider_of
+from hearthwatch.operator.secret_kinds import EVERY_NAME, KINDS, WEBHOOK, SecretKind, Values, kind_of, require_form
 from hearthwatch.operator.stack import NoSuchStack, find_stack
 from hearthwatch.operator.surroundings import DEFAULT_PREFIX, Surroundings
 from hearthwatch.operator.terminal import agrees
 from shared.adapters.alpaca.account_facts import account_facts
 from shared.adapters.alpaca.session import connect_trading
 from shared.adapters.aws.parameters import LONGEST_VALUE, SHORTEST_VALUE, SsmParameters
+from shared.bootstrap.cloud import DISCORD
 from shared.domain.credentials import RotationRules, due_credentials
 from shared.domain.errors import HearthwatchError
 from shared.domain.stage import TradingMode
@@ -118,7 +120,7 @@ def _ask_for_all(kinds: Iterable[SecretKind], store: _Store, here: Surroundings,
 def _question(kind: SecretKind, ages: Ages) -> str:
     if all(name in ages for name in kind.names):
         return "Replace it?"
-    return "Store it now?" if kind.required else "Store it now? Only for real money."
+    return f"Store it now? {kind.without}".strip()
 
 
 def _ask_for(kind: SecretKind, store: _Store, here: Surroundings) -> None:
@@ -191,7 +193,9 @@ def _try(kind: SecretKind, values: Values, here: Surroundings) -> str:
         _require_storable(name, value)
         here.told.redactor.learn(value)
     require_form(kind, values)
-    return _try_pair(kind.mode, kind, values, here) if kind.mode else _try_webhook(values[kind.names[0]], here)
+    if kind.mode is not None:
+        return _try_pair(kind.mode, kind, values, here)
+    return _try_webhook(values[DISCORD], here) if kind is WEBHOOK else _try_model(kind, values[kind.names[0]], here)
 
 
 def _stored(kind: SecretKind, store: _Store, works: str) -> str:
@@ -220,3 +224,12 @@ def _try_webhook(address: SecretStr, here: Surroundings) -> str:
     except HearthwatchError as problem:
         raise OperatorError(f"Discord webhook: it does not work, so it was not stored: {problem}") from None
     return f"Discord knows it as {name}"
+
+
+def _try_model(kind: SecretKind, key: SecretStr, here: Surroundings) -> str:
+    """Ask for the list of models, which is free: a question would cost money."""
+    try:
+        offered = models_offered(provider_of(kind.names[0]), key, here.sources)
+    except HearthwatchError as problem:
+        raise OperatorError(f"{kind.title}: the key does not work, so it was not stored: {problem}") from None
+    return f"{kind.title} lists {len(offered)} models; nothing was asked of any"

@@ -27,6 +27,7 @@ SCHEDULES: Final = {
     "PlaceOrdersEveryMinute": "PlaceOrders",
     "RouteAlertsEveryMinute": "RouteAlerts",
     "ArchivePricesHourly": "ArchivePrices",
+    "AuditBudgetHourly": "AuditBudget",
 }
 """The schedules and the functions they start."""
 LOGS: Final = (*(f"{function}Logs" for function in SCHEDULES.values()), "ControlApiLogs")
@@ -53,6 +54,9 @@ _VARIABLES: Final = {
     "HEARTHWATCH_BROKER_STOPS": "BrokerStops",
     "HEARTHWATCH_CLOSE_ON_DATA_LOSS": "CloseOnDataLoss",
     "HEARTHWATCH_DATA_LOSS_AFTER": "DataLossAfter",
+    "HEARTHWATCH_BUDGET_DAY": "BudgetDay",
+    "HEARTHWATCH_BUDGET_MONTH": "BudgetMonth",
+    "HEARTHWATCH_MODEL_PRICES": "ModelPrices",
     "HEARTHWATCH_MAIL_FROM": "MailFrom",
     "HEARTHWATCH_MAIL_TO": "MailTo",
 }

@@ -26,6 +26,9 @@ ONE_MACHINE: Final = (
     "HEARTHWATCH_ALPACA_DATA_URL",
     "HEARTHWATCH_YAHOO_URL",
     "HEARTHWATCH_DISCORD_LOOPBACK",
+    "HEARTHWATCH_ANTHROPIC_URL",
+    "HEARTHWATCH_DEEPSEEK_URL",
+    "HEARTHWATCH_GEMINI_URL",
 )
 """Stand-ins on this machine for the real addresses; no stack has them."""
 DEFAULT_PREFIX: Final = ParameterSettings().parameters

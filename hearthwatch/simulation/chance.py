@@ -26,7 +26,8 @@ class Hazards:
     `by_hand` is that of one act a minute at the broker's own desk; `action` that of a split or dividend in the run;
     `thin` that of held symbols with hardly any volume; `older` that of an invocation of the version before, while
     another is deployed; `lag` the longest time, in seconds, by which what the broker reads back to us is behind;
-    `bad_stops` that of some minutes in which the broker refuses stop orders or leaves them pending.
+    `bad_stops` that of some minutes in which the broker refuses stop orders or leaves them pending; `bad_models` that
+    of an answer of a model that does not come to its normal end.
     """
 
     refuse: float
@@ -46,12 +47,14 @@ class Hazards:
     older: float
     lag: float
     bad_stops: float
+    bad_models: float
 
     @classmethod
-    def drawn(cls, random: Random, world: Random) -> Hazards:
+    def drawn(cls, random: Random, world: Random, models: Random) -> Hazards:
         """Draw a mixture: each hazard is off in a third of the runs, so that faults show alone and together.
 
-        Those of the ports come from `random`; what people, exchange and broker do, from `world`.
+        Those of the ports come from `random`; what people, exchange and broker do, from `world`; what those who answer
+        questions do, from `models`.
         """
 
         def rate(highest: float, random: Random = random) -> float:
@@ -75,6 +78,7 @@ class Hazards:
             older=rate(0.8, world),
             lag=rate(4.0, world),
             bad_stops=rate(0.6, world),
+            bad_models=rate(0.9, models),
         )
 
 
@@ -96,20 +100,26 @@ CALM: Final = Hazards(
     older=0,
     lag=0,
     bad_stops=0,
+    bad_models=0,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Struck:
-    """One fault that happened: its number in the run, and where it struck."""
+    """One fault that happened: its number in the run, and where it struck.
+
+    `place` counts the calls of the watch upwards and those of the questions beside it downwards, so that leaving out a
+    fault of one moves none of the other.
+    """
 
     number: int
+    place: int
     fault: Fault
     where: str
 
 
 class Chance:
-    """The faults of one run, numbered in the order of the port calls; with `only`, none but these numbers strike."""
+    """The faults of one run, numbered in the order of the port calls; with `only`, none but at these places strike."""
 
     def __init__(
         self, random: Random, hazards: Hazards, only: frozenset[int] | None, crash_at: tuple[int, Fault] | None
@@ -119,22 +129,25 @@ class Chance:
         self._only = only
         self._crash_at = crash_at
         self.calls = 0
+        self._beside = 0
         self.struck: list[Struck] = []
         self.active = True
 
-    def strike(self, where: str, *, writes: bool, broker: bool) -> Fault:
-        """Decide what happens to the next port call."""
+    def strike(self, where: str, *, writes: bool, broker: bool, draws: Random | None = None) -> Fault:
+        """Decide what happens to the next port call; with `draws` it is drawn there and counts beside the others."""
         self.calls += 1
-        drawn = self._random.random()
+        self._beside += draws is not None
+        place = self.calls - self._beside if draws is None else -self._beside
+        drawn = (draws or self._random).random()
         if self._crash_at is not None and self._crash_at[0] == self.calls:
             fault = self._crash_at[1]
         elif not self.active:
             return Fault.NONE
         else:
             fault = self._pick(drawn, writes=writes, broker=broker)
-        if fault is Fault.NONE or (self._only is not None and self.calls not in self._only):
+        if fault is Fault.NONE or (self._only is not None and place not in self._only):
             return Fault.NONE
-        self.struck.append(Struck(number=self.calls, fault=fault, where=where))
+        self.struck.append(Struck(number=self.calls, place=place, fault=fault, where=where))
         return fault
 
     def _pick(self, drawn: float, *, writes: bool, broker: bool) -> Fault:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from random import Random
@@ -16,14 +17,19 @@ from shared.domain.errors import BrokerRefusal, OutcomeUnknown, Throttled, Unava
 WRITES: Final = frozenset(
     {
         "put_minute", "save", "archive", "put", "remove", "set_kill_switch", "publish_trading_state", "start", "extend",
-        "acquire", "release", "disable", "send", "ring", "keep", "submit", "cancel",
+        "acquire", "release", "disable", "send", "ring", "keep", "submit", "cancel", "reserve", "close", "grant",
+        "close_day", "warned", "prune", "claim", "give_back",
     }
 )  # fmt: skip
 """Methods that change something; only their answers can be lost."""
 UNTOUCHED: Final = frozenset(
     {"clock", "calendar", "watchlist", "metrics", "actions", "volatility", "sources", "credentials"}
+    | {"models", "batches", "pause"}
 )
-"""Ports that answer from the process itself: no yield, no fault."""
+"""Ports that answer from the process itself, or yield and fail in their own way."""
+STRAYS: Final = frozenset({"budgets.reserve", "budgets.close", "charges.put"})
+"""Writes that may land when their caller has long given up, or once more when it has long had its answer."""
+LATEST_STRAY: Final = timedelta(seconds=150)
 NEVER_LEAVES: Final = frozenset({"broker.allowance"})
 """Methods of other ports that answer from the process itself."""
 SLOWEST_SEND: Final = timedelta(seconds=12)
@@ -41,12 +47,17 @@ class FaultyPort:
     """One port: every public method yields first and may then fail, before or after it took effect."""
 
     def __init__(self, target: object, name: str, network: Network) -> None:
-        for attribute in dir(target):
-            if attribute.startswith("_"):
-                continue
-            value = getattr(target, attribute)
-            wrapped = network.wrap(name, attribute, value) if callable(value) else value
-            setattr(self, attribute, wrapped)
+        self._target = target
+        self._name = name
+        self._network = network
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("_"):
+            raise AttributeError(attribute)
+        value = getattr(self._target, attribute)
+        wrapped = self._network.wrap(self._name, attribute, value) if callable(value) else value
+        setattr(self, attribute, wrapped)
+        return wrapped
 
 
 class Network:
@@ -74,8 +85,27 @@ class Network:
         self._arrived = arrived
         self._refused = refused
         self._watch = watch
+        self._draws: Random | None = None
+        self._strays = 0.0
         self._noted: list[tuple[datetime, str, str, Fault]] = []
         self.calm = False
+
+    def beside(self, random: Random, draws: Random, strays: float, watch: Watcher) -> Network:
+        """Give a network of the same world and log, whose draws leave those of this one as they are.
+
+        `strays` is how often a write lands late or twice.
+        """
+        other = copy(self)
+        other._random, other._draws, other._strays, other._watch = random, draws, strays, watch
+        return other
+
+    def strike(self, where: str, arguments: tuple[Any, ...], *, writes: bool, broker: bool) -> Fault:
+        """Begin a call: note it, and decide what happens to it."""
+        self._scheduler.bury()
+        self._called(where, arguments)
+        fault = self._chance.strike(where, writes=writes, broker=broker, draws=self._draws)
+        self._noted.append((self._scheduler.clock.now(), self._scheduler.current(), where, fault))
+        return fault
 
     def around(self, ports: GivenPorts) -> GivenPorts:
         """Wrap every port that leaves the process."""
@@ -97,30 +127,33 @@ class Network:
         if where in NEVER_LEAVES:
             return function
 
-        def call(*args: Any, **kwargs: Any) -> Any:
-            self._scheduler.bury()
-            self._called(where, args)
-            fault = self._chance.strike(where, writes=writes, broker=broker)
-            self._note(where, fault)
-            try:
-                too_old = self._random.random() < self._switch and self._scheduler.pause(self._latency(where))
-            finally:
-                self._arrived(where, args)
-            if too_old:
-                # the invocation is killed here; what it put on the wire may land all the same
-                fault = Fault.CRASH_AFTER if where == "broker.submit" else Fault.CRASH_BEFORE
-            if fault is Fault.CRASH_BEFORE:
-                self._scheduler.crash()
-            if fault is Fault.REFUSE:
-                raise OutcomeUnknown(where) if where == "broker.submit" else Unavailable(where)
-            if fault is Fault.SLOW_DOWN:
-                raise Throttled(where, timedelta(seconds=self._random.choice((1, 5, 30))))
+        def effect(*args: Any, **kwargs: Any) -> Any:
             try:
                 result = function(*args, **kwargs)
             except BrokerRefusal as refusal:
                 self._refused(where, args, refusal)
                 raise
             self._watch(port, method, args, result)
+            return result
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            fault = self.strike(where, args, writes=writes, broker=broker)
+            try:
+                too_old = self._random.random() < self._switch and self._scheduler.pause(self._latency(where))
+            finally:
+                self._arrived(where, args)
+            if too_old:
+                # the invocation is killed here; what it put on the wire may land all the same
+                fault = Fault.CRASH_AFTER if where == "broker.submit" or where in STRAYS else Fault.CRASH_BEFORE
+            if fault is Fault.CRASH_BEFORE:
+                self._scheduler.crash()
+            if fault is Fault.REFUSE:
+                self._stray(where, effect, args)
+                raise OutcomeUnknown(where) if where == "broker.submit" else Unavailable(where)
+            if fault is Fault.SLOW_DOWN:
+                raise Throttled(where, timedelta(seconds=self._random.choice((1, 5, 30))))
+            result = effect(*args, **kwargs)
+            self._stray(where, effect, args)
             if fault is Fault.CRASH_AFTER:
                 self._scheduler.crash()
             if fault is Fault.LOSE:
@@ -141,8 +174,11 @@ class Network:
         latency = timedelta(seconds=seconds)
         return min(latency, SLOWEST_SEND) if where.startswith("broker.") else latency
 
-    def _note(self, where: str, fault: Fault) -> None:
-        self._noted.append((self._scheduler.clock.now(), self._scheduler.current(), where, fault))
+    def _stray(self, where: str, effect: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        """Let a write land later on, now and then: late for a caller that gave up, a second time for the others."""
+        if self._strays and where in STRAYS and not self.calm and self._random.random() < self._strays:
+            after = self._random.random() * LATEST_STRAY
+            self._scheduler.at(self._scheduler.clock.now() + after, lambda: effect(*arguments))
 
     @property
     def log(self) -> list[str]:

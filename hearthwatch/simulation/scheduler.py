@@ -27,8 +27,9 @@ class Crash(BaseException):
 class Process(greenlet):
     """One running invocation."""
 
-    def __init__(self, run: Callable[[], None], name: str, started: datetime) -> None:
+    def __init__(self, run: Callable[[], None], name: str, started: datetime, after_each: Callable[[], None]) -> None:
         super().__init__(run)
+        self.after_each = after_each
         self.name = name
         self.started = started
         self.killed = False
@@ -49,9 +50,9 @@ class Scheduler:
         """Plan an action; one planned in the past runs now."""
         heapq.heappush(self._queue, (max(when, self.clock.now()), next(self._order), action))
 
-    def start(self, name: str, run: Callable[[], None]) -> None:
-        """Begin an invocation now and let it run to its first yield."""
-        process = Process(run, name, self.clock.now())
+    def start(self, name: str, run: Callable[[], None], after_each: Callable[[], None] | None = None) -> None:
+        """Begin an invocation now and let it run to its first yield; `after_each` of its steps, else the usual."""
+        process = Process(run, name, self.clock.now(), after_each or (lambda: self.after_each()))
         self._running.add(process)
         self._resume(process)
 
@@ -103,4 +104,4 @@ class Scheduler:
         process.switch()
         if process.dead:
             self._running.discard(process)
-        self.after_each()
+        process.after_each()

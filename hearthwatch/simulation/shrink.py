@@ -20,6 +20,7 @@ def shrink(failed: Outcome) -> Outcome:
         if shorter is not None:
             small = shorter
             break
+    small = _without_a_side(small, budget)
     chunk = max(1, len(small.struck) // 2)
     while chunk:
         small, removed = _without_chunks(small, chunk, budget)
@@ -28,18 +29,28 @@ def shrink(failed: Outcome) -> Outcome:
     return small
 
 
+def _without_a_side(small: Outcome, budget: Iterator[int]) -> Outcome:
+    """Try to do without any fault of the questions, or else of the watch."""
+    for side in (1, -1):
+        only = frozenset(struck.place for struck in small.struck if struck.place * side > 0)
+        quieter = _still_fails(replace(small.scenario, only=only), small, budget)
+        if quieter is not None:
+            return quieter
+    return small
+
+
 def _without_chunks(small: Outcome, chunk: int, budget: Iterator[int]) -> tuple[Outcome, bool]:
     """Try to do without faults, a chunk at a time, last ones first; report whether any chunk could go.
 
-    Faults are kept by number, never added: a run without some of them takes another course, on which others would be
-    drawn.
+    Faults are kept by their place, never added: a run without some of them takes another course, on which others would
+    be drawn.
     """
     removed = False
     place = len(small.struck)
     while place > 0:
         place = max(0, min(place, len(small.struck)) - chunk)
         kept = [*small.struck[:place], *small.struck[place + chunk :]]
-        only = frozenset(struck.number for struck in kept)
+        only = frozenset(struck.place for struck in kept)
         quieter = _still_fails(replace(small.scenario, only=only), small, budget)
         if quieter is not None and len(quieter.struck) < len(small.struck):
             small, removed = quieter, True

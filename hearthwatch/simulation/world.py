@@ -10,6 +10,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any, Final
 
+from hearthwatch.simulation.asking import Asking
 from hearthwatch.simulation.chance import CALM, Chance, Fault, Hazards, Struck
 from hearthwatch.simulation.corporate import Plan, TimelyActions, draw_plan, yesterday
 from hearthwatch.simulation.invariants import Checks, Violation
@@ -68,7 +69,7 @@ _ALERT_RECEIVES: Final = 5
 class Scenario:
     """What a run is made of; the same scenario gives the same run, byte for byte.
 
-    With `only`, faults strike at these calls alone; `crash_at` kills the invocation at one port call; `hazards`
+    With `only`, faults strike at these places alone; `crash_at` kills the invocation at one port call; `hazards`
     overrides the mixture that the seed would draw. With `echo` everything is delivered twice: a tick up to so many
     seconds after its first time, a decision within its minute (later it is judged anew), and a run that names no tick
     at once.
@@ -87,7 +88,7 @@ class Outcome:
     """How a run ended: the first violation if any, the faults that struck, the calls made, and what was decided.
 
     `calls` were made in all, `calls_under_faults` of them before the calm; `seen` counts what people, broker, exchange
-    and versions did beside the faults.
+    and versions did beside the faults, `asked` what became of the questions to models and of their money.
     """
 
     scenario: Scenario
@@ -98,6 +99,7 @@ class Outcome:
     calls_under_faults: int = 0
     decisions: list[str] = field(default_factory=list)
     seen: Counter[str] = field(default_factory=Counter)
+    asked: Counter[str] = field(default_factory=Counter)
 
 
 class ThreeDays(ExchangeCalendar):
@@ -129,7 +131,8 @@ class _Run:
         self.deliveries = _random("deliveries", scenario.seed)
         self.echoes = _random("echoes", scenario.seed)
         self.events = _random("events", scenario.seed)
-        drawn = Hazards.drawn(self.random, self.events)
+        questions = _random("questions", scenario.seed)
+        drawn = Hazards.drawn(self.random, self.events, questions)
         self.hazards = scenario.hazards or drawn
         self.total = scenario.minutes + CALM_MINUTES
         self.day, self.start = _session(self.random, self.total)
@@ -169,6 +172,16 @@ class _Run:
         self.versions = _random("versions", scenario.seed)
         self.deployed = self._deploy()
         self.invocations = 0
+        self.asking = Asking(
+            self.world,
+            self.scheduler,
+            self.network,
+            questions,
+            self.hazards,
+            self.minutes,
+            invoke=lambda name, call: self._invoke(name, call, after_each=self.asking.hear),
+            fail=self.checks.fail,
+        )
         self.scheduler.after_each = self._after_each
         if self.plan is not None and not self.plan.overnight:
             self._since_yesterday(self.plan)
@@ -183,6 +196,7 @@ class _Run:
                 self._minute(minute)
             entries_stopped = self.world.controls.kill_switch().engaged
             self.checks.at_rest(entries_stopped=entries_stopped, undisturbed=not self.chance.struck)
+            self.asking.at_rest()
         except Violation as violation:
             outcome.violation = violation
         finally:
@@ -194,6 +208,7 @@ class _Run:
         outcome.calls_under_faults = self.calls_under_faults
         outcome.decisions = self.checks.decisions()
         outcome.seen = self._seen()
+        outcome.asked = self.asking.seen
         return outcome
 
     def _seen(self) -> Counter[str]:
@@ -236,6 +251,7 @@ class _Run:
         self.chance.active = False
         self.calls_under_faults = self.chance.calls
         self.network.calm = True
+        self.asking.calm_down()
         self.hazards = CALM
         self.primary.rate = 0.0
         self.person.leave()
@@ -258,6 +274,7 @@ class _Run:
         if self.hazards.kill and self.kill_at is None and minute == self.scenario.minutes // 2:
             self.scheduler.at(tick.scheduled + self._within(60), self._kill)
         self._misbehave()
+        self.asking.plan(tick, minute, calm=not self.chance.active)
         if self.chance.active and self.events.random() < self.hazards.by_hand:
             self.scheduler.at(tick.scheduled + timedelta(seconds=self.events.uniform(0, 60)), self._act_by_hand)
 
@@ -284,9 +301,15 @@ class _Run:
     def _within(self, seconds: float) -> timedelta:
         return timedelta(seconds=self.random.uniform(0, seconds))
 
-    def _invoke(self, name: str, call: Callable[[], object], failed: Callable[[], None] | None = None) -> None:
+    def _invoke(
+        self,
+        name: str,
+        call: Callable[[], object],
+        failed: Callable[[], None] | None = None,
+        after_each: Callable[[], None] | None = None,
+    ) -> None:
         self.invocations += 1
-        self.scheduler.start(f"{name} #{self.invocations}", lambda: self._guarded(call, failed))
+        self.scheduler.start(f"{name} #{self.invocations}", lambda: self._guarded(call, failed), after_each)
 
     def _guarded(self, call: Callable[[], object], failed: Callable[[], None] | None) -> None:
         """Run a use case as an entry point would: its own errors and a crash end the invocation, nothing else may."""

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from itertools import count
 from threading import Thread
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import boto3
@@ -36,7 +35,7 @@ from local_stack.cloud.queue_times import QueueTimes
 from local_stack.cloud.resources import make_resources, time_to_live_of
 from local_stack.cloud.stack import Place, Stack
 from local_stack.cloud.template import Template
-from local_stack.loopback import LOOPBACK
+from local_stack.loopback import LOOPBACK, Running
 from shared.domain.errors import Unavailable
 from shared.ports.clock import Clock
 
@@ -46,7 +45,7 @@ MAIL_FROM: Final = "HEARTHWATCH_MAIL_FROM"
 _ACCOUNTS: Final = count(1)
 
 
-class EmbeddedCloud:
+class EmbeddedCloud(Running):
     """One stack of the template, served on 127.0.0.1; port 0 takes a free one."""
 
     def __init__(
@@ -95,17 +94,6 @@ class EmbeddedCloud:
         if self._server is not None:
             self._server.server_close()
         self._server = self._thread = None
-
-    def __enter__(self) -> Self:
-        """Start serving."""
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop serving."""
-        self.stop()
 
     @property
     def owner(self) -> boto3.Session:

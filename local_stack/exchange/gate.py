@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import struct
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,16 +18,14 @@ from typing import Final, NamedTuple
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from local_stack.exchange.replies import error_reply
+from local_stack.loopback import reset, until_disconnect
 from shared.ports.clock import Clock
 
 SEEN_LIMIT: Final = 100_000
 """Requests remembered for counting; older ones are forgotten."""
 WINDOW: Final = timedelta(minutes=1)
 DRIP_SECONDS: Final = 0.05
-TRANSPORT: Final = "transport"
-"""The key under which the server leaves a connection's transport in the request's state."""
 _SIGNED_WITH: Final = (b"apca-api-key-id", b"apca-api-secret-key")
-_AT_ONCE: Final = struct.pack("ii", 1, 0)
 
 
 class Misbehaviour(StrEnum):
@@ -126,10 +122,10 @@ class Gate:
     async def _misbehave(self, plan: Plan, scope: Scope, receive: Receive, send: Send) -> None:
         match plan.kind:
             case Misbehaviour.HANG_BEFORE_ACCEPT:
-                await _until_disconnect(receive)
+                await until_disconnect(receive)
             case Misbehaviour.HANG_AFTER_ACCEPT:
                 await self._captured(scope, receive)
-                await _until_disconnect(receive)
+                await until_disconnect(receive)
             case Misbehaviour.TOO_MANY_REQUESTS:
                 wait = str(int(plan.retry_after.total_seconds()))
                 await _reply(send, 429, 42910000, "too many requests.", {"Retry-After": wait})
@@ -150,13 +146,13 @@ class Gate:
                 await self._captured(scope, receive)
                 await _reply(send, 504, 50410000, "gateway timeout")
             case Misbehaviour.RESET_BEFORE_ACCEPT:
-                _reset(scope)
+                reset(scope)
             case Misbehaviour.RESET_IN_BODY:
                 start, body = await self._captured(scope, receive)
                 await send(start)
                 await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
                 await asyncio.sleep(DRIP_SECONDS)
-                _reset(scope)
+                reset(scope)
             case Misbehaviour.SLOW_DRIP:
                 start, body = await self._captured(scope, receive)
                 await send(start)
@@ -225,16 +221,3 @@ async def _reply(send: Send, status: int, code: int, message: str, headers: dict
     raw = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": body})
-
-
-async def _until_disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-def _reset(scope: Scope) -> None:
-    """Cut the connection so that the other side sees a reset, not an orderly end."""
-    transport: asyncio.Transport = scope["state"][TRANSPORT]
-    connection = transport.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-    transport.abort()

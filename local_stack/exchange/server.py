@@ -6,19 +6,15 @@ before setting the clock to it: an order that lives to the close may still fill 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from threading import Lock
-from types import TracebackType
-from typing import Final, Self
-
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from typing import Final
 
 from local_stack.exchange.api import ExchangeApi
-from local_stack.exchange.gate import TRANSPORT, Gate, Misbehaviour, Plan, Seen
+from local_stack.exchange.gate import Gate, Misbehaviour, Plan, Seen
 from local_stack.exchange.market import Market
-from local_stack.loopback import LoopbackServer
+from local_stack.loopback import LoopbackServer, OpenProtocol, Served
 from shared.adapters.memory.matching import Exchange
 from shared.domain.assets import Symbol
 from shared.domain.bars import Bar
@@ -32,7 +28,7 @@ KEY_ID: Final = "PKSIMULATOR"
 SECRET: Final = "simulated"  # noqa: S105 -- the simulator's own, it opens nothing
 
 
-class ExchangeSimulator:
+class ExchangeSimulator(Served):
     """One account at a simulated exchange, served on 127.0.0.1; port 0 takes a free one.
 
     The exchange's account id should be a UUID, as Alpaca's is.
@@ -56,31 +52,7 @@ class ExchangeSimulator:
         self._market = Market(exchange)
         api = ExchangeApi(exchange, self._market, clock, self._lock)
         self._gate = Gate(api.app(), clock, key_id=key_id, secret=secret, rate_limit=rate_limit)
-        self._server = LoopbackServer(self._gate, "exchange simulator", port=port, protocol=_OpenProtocol)
-
-    def start(self) -> str:
-        """Serve in a thread of its own, and return the address."""
-        return self._server.start()
-
-    def stop(self) -> None:
-        """Stop serving; stopping twice is safe."""
-        self._server.stop()
-
-    def __enter__(self) -> Self:
-        """Start serving."""
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop serving."""
-        self.stop()
-
-    @property
-    def url(self) -> str:
-        """Give the address for both the trading and the market data client."""
-        return self._server.url
+        super().__init__(LoopbackServer(self._gate, "exchange simulator", port=port, protocol=OpenProtocol))
 
     @property
     def seen(self) -> Sequence[Seen]:
@@ -181,11 +153,3 @@ class ExchangeSimulator:
         with self._lock:
             self._market.resume(symbol)
             self.exchange.resume(symbol)
-
-
-class _OpenProtocol(H11Protocol):
-    """Leaves the connection's transport in the request's state, so that a reset can be played."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, TRANSPORT: transport}

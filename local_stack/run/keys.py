@@ -1,4 +1,4 @@
-"""The keys of a `.env` file: with them a run uses the real paper account and the real Discord.
+"""The keys of a `.env` file: with them a run uses the real paper account, the real Discord and the real Claude.
 
 Decided: a line is `NAME=value`, as shells and Docker read it: an `export ` before it and quotes around the value are
 taken off, nothing is expanded, and names that are none of ours are left to others. Only paper keys are taken.
@@ -19,10 +19,12 @@ from shared.domain.errors import Stop
 KEY_ID: Final = "ALPACA_PAPER_KEY_ID"
 SECRET: Final = "ALPACA_PAPER_SECRET"  # noqa: S105 -- a variable's name
 WEBHOOK: Final = "DISCORD_WEBHOOK_URL"
+CLAUDE: Final = "ANTHROPIC_API_KEY"
 LIVE_KEY: Final = "AK"
 PAPER_KEY: Final = "PK"
 
 _LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)")
+_CLAUDE: Final = re.compile(r"sk-ant-[\w-]{8,300}", re.ASCII)
 _WEBHOOK: Final = re.compile(r"https://(?:\w+\.)?discord(?:app)?\.com/api/\S*webhooks/\d+/[\w-]+/?")
 
 
@@ -37,6 +39,7 @@ class LocalKeys:
     alpaca_key_id: str | None = None
     alpaca_secret: SecretStr | None = None
     discord_webhook: SecretStr | None = None
+    anthropic_key: SecretStr | None = None
 
 
 def read_keys(path: Path) -> LocalKeys:
@@ -44,14 +47,17 @@ def read_keys(path: Path) -> LocalKeys:
     if not path.exists():
         return LocalKeys()
     found = dict(_variables(path))
-    key_id, secret, webhook = found.get(KEY_ID), found.get(SECRET), found.get(WEBHOOK)
+    key_id, secret, webhook, claude = (found.get(name) for name in (KEY_ID, SECRET, WEBHOOK, CLAUDE))
     _check_alpaca(path, key_id, secret)
     if webhook and not _WEBHOOK.fullmatch(webhook):
         raise KeysError(f"{path}: {WEBHOOK} is not usable, expected https://discord.com/api/webhooks/NUMBER/TOKEN")
+    if claude and not _CLAUDE.fullmatch(claude):
+        raise KeysError(f"{path}: {CLAUDE} is not usable, expected a key of the Claude API (sk-ant-...)")
     return LocalKeys(
         alpaca_key_id=key_id or None,
         alpaca_secret=SecretStr(secret) if secret else None,
         discord_webhook=SecretStr(webhook) if webhook else None,
+        anthropic_key=SecretStr(claude) if claude else None,
     )
 
 

@@ -22,8 +22,11 @@ from local_stack.run.wiring import LocalCloud, WiredCloud, use_case_of
 from shared.adapters.memory.matching import Exchange
 from shared.domain.alerts import DeliveryState, Incident
 from shared.domain.assets import Symbol
+from shared.domain.budget import month_of
 from shared.domain.coverage import Coverage, PublishedCoverage
+from shared.domain.day_plan import exchange_date
 from shared.domain.intents import Intent, IntentId
+from shared.domain.model_prices import in_dollars
 from shared.domain.money import ZERO
 from shared.domain.orders import Account, Order
 from shared.domain.positions import Position
@@ -141,6 +144,7 @@ class _Book:
     coverage: PublishedCoverage | None
     at_broker: Mapping[Symbol, Decimal]
     minute: Minute | None
+    models: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -191,6 +195,7 @@ class Observer:
             schedules=self._schedules(now, next_at),
             errors=[clean(error, TEXT_LIMIT) for error in self.course.errors],
             page=self.frame.page,
+            models=book.models,
         )
 
     def _read_book(self) -> _Book:
@@ -201,7 +206,14 @@ class Observer:
             coverage=owner.controls.coverage(),
             at_broker=under_broker_stops(owner.ledgers.load(owner.account).open.values()),
             minute=owner.prices.latest(),
+            models=self._models(owner),
         )
+
+    def _models(self, owner: LocalCloud) -> str:
+        """Say what today's calls cost or may cost, and the limit."""
+        today, limit = exchange_date(owner.clock.now()), owner.budget_settings.rules().day
+        counted = owner.budgets.month(month_of(today)).day(today)
+        return f"${in_dollars(counted.committed)} of ${in_dollars(limit)} today"
 
     def _note_state(self, at: datetime, book: _Book) -> None:
         state, known = book.state, self.course.states

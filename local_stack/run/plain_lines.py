@@ -83,6 +83,7 @@ def _summary(before: Snapshot | None, after: Snapshot) -> Iterator[str]:
         shares += f", {covered.none_pct:.0f} % none"
     ticks = f"tick {after.ticks}" + ("" if after.ticks_in_all is None else f" of {after.ticks_in_all}")
     figures = f"{len(after.positions)} held, cash {dollars(after.cash)}, equity {dollars(after.equity)}{shares}"
+    figures += f", models {after.models}" if after.models else ""
     yield _stamped(after.now, f"{ticks}: {figures}")
 
 

@@ -16,10 +16,14 @@ from pathlib import Path
 from threading import Event
 from typing import Final
 
+from pydantic import SecretStr
+
+from local_stack.claude.server import ClaudeServer
 from local_stack.cloud.embedded import REGION, STACK, EmbeddedCloud
 from local_stack.exchange.market import NEW_YORK
 from local_stack.exchange.server import ExchangeSimulator
 from local_stack.loopback import past_proxies
+from local_stack.run.claude_part import ADDRESS, PLAYED, REAL, SECRET, played_claude, prices_from
 from local_stack.run.clock import Pace, PacedClock, RealPace, Speed
 from local_stack.run.desk import Desk
 from local_stack.run.discord_sink import WEBHOOK_PATH
@@ -74,7 +78,8 @@ class Market:
 class RunSettings:
     """What a run was asked for; without a market it trades on the paper account of the keys.
 
-    `alpaca_url` is an address on this machine that stands in for Alpaca then, and none stands in for Yahoo.
+    `alpaca_url` is an address on this machine that stands in for Alpaca then, and none stands in for Yahoo;
+    `claude_url` is one that stands in for the Claude of the keys.
     """
 
     folder: Path
@@ -87,6 +92,12 @@ class RunSettings:
     fresh: bool = False
     port: int | None = None
     alpaca_url: str | None = None
+    claude_url: str | None = None
+
+    @property
+    def asks_claude(self) -> bool:
+        """Say whether the Claude of the keys is asked: in a run in the present alone."""
+        return self.market is None and self.keys.anthropic_key is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +149,9 @@ class LocalRun:
         outbox: MailOutbox,
         player: MarketPlayer | None,
         exchange: Exchange | None,
+        claude: ClaudeServer | None,
     ) -> None:
+        self.claude = claude
         self._plan = plan
         self._folder = RunFolder(root=plan.settings.folder)
         self._pace = pace
@@ -228,9 +241,12 @@ def _assembled(
     desk_url = started.enter_context(desk.served(settings.port, PORT))
     exchange = None if market is None else _exchange(market, calendar)
     simulator = None if exchange is None else started.enter_context(ExchangeSimulator(exchange, pace))
-    cloud = started.enter_context(EmbeddedCloud(read_template(settings.symbols), pace))
+    model_prices = "" if market is None else prices_from(market.bars.days[0].date)
+    claude = None if settings.asks_claude else started.enter_context(played_claude(pace, model_prices))
+    template = read_template(settings.symbols, model_prices=model_prices)
+    cloud = started.enter_context(EmbeddedCloud(template, pace))
     desk.outbox = MailOutbox(folder.mail, lambda: [as_email(message) for message in cloud.sent_mail()])
-    addresses = _addresses(settings, simulator, desk_url)
+    addresses = _addresses(settings, simulator, claude, desk_url)
     wired = WiredCloud(
         cloud,
         told=telemetry(),
@@ -238,7 +254,7 @@ def _assembled(
         addresses=addresses,
     )
     started.callback(wired.close)
-    wired.store_secrets(_secrets(settings, simulator, desk_url))
+    wired.store_secrets(_secrets(settings, simulator, claude, desk_url))
     if plan.record is not None:
         SavedRun(folder.state).restore(wired.aws, wired.stores, exchange)
     elif market is not None:
@@ -259,7 +275,14 @@ def _assembled(
     way_in = WayIn(aws=cloud.url, page=desk_url, stack=STACK, region=REGION, stand_ins=dict(addresses))
     started.enter_context(open_to_others(folder, way_in))
     return LocalRun(
-        plan, pace=pace, wired=wired, observer=observer, outbox=desk.outbox, player=player, exchange=exchange
+        plan,
+        pace=pace,
+        wired=wired,
+        observer=observer,
+        outbox=desk.outbox,
+        player=player,
+        exchange=exchange,
+        claude=claude,
     )
 
 
@@ -302,7 +325,9 @@ def _begin(wired: WiredCloud, market: Market) -> None:
     )
 
 
-def _addresses(settings: RunSettings, simulator: ExchangeSimulator | None, desk_url: str) -> Mapping[str, str]:
+def _addresses(
+    settings: RunSettings, simulator: ExchangeSimulator | None, claude: ClaudeServer | None, desk_url: str
+) -> Mapping[str, str]:
     addresses, alpaca_url = {}, settings.alpaca_url if simulator is None else simulator.url
     if alpaca_url is not None:
         addresses = {
@@ -312,10 +337,15 @@ def _addresses(settings: RunSettings, simulator: ExchangeSimulator | None, desk_
         }
     if settings.keys.discord_webhook is None:
         addresses["HEARTHWATCH_DISCORD_LOOPBACK"] = "1"
+    claude_url = settings.claude_url if claude is None else claude.url
+    if claude_url is not None:
+        addresses[ADDRESS] = claude_url
     return addresses
 
 
-def _secrets(settings: RunSettings, simulator: ExchangeSimulator | None, desk_url: str) -> Mapping[str, str]:
+def _secrets(
+    settings: RunSettings, simulator: ExchangeSimulator | None, claude: ClaudeServer | None, desk_url: str
+) -> Mapping[str, str]:
     keys, webhook = settings.keys, settings.keys.discord_webhook
     if simulator is not None:
         key_id, secret = simulator.key_id, simulator.secret
@@ -324,10 +354,18 @@ def _secrets(settings: RunSettings, simulator: ExchangeSimulator | None, desk_ur
     else:
         raise Stop("neither bars to play nor keys of a paper account")
     return {
+        **_claude_key(keys.anthropic_key, claude),
         PAPER_KEYS[0]: key_id,
         PAPER_KEYS[1]: secret,
         DISCORD: f"{desk_url}{WEBHOOK_PATH}" if webhook is None else webhook.get_secret_value(),
     }
+
+
+def _claude_key(given: SecretStr | None, claude: ClaudeServer | None) -> Mapping[str, str]:
+    """Give the played Claude's key, or a person's where none is played."""
+    if claude is not None:
+        return {SECRET: claude.key}
+    return {} if given is None else {SECRET: given.get_secret_value()}
 
 
 def _facts(wired: WiredCloud) -> StoredFacts:
@@ -346,6 +384,7 @@ def _frame(settings: RunSettings, exchange: Exchange | None, desk_url: str) -> F
                 what="Alpaca paper account" if exchange is None else "simulated",
                 is_real=exchange is None,
             ),
+            REAL if settings.asks_claude else PLAYED,
             Part(name="AWS", what="embedded", is_real=False),
             Part(name="Discord", what="your webhook" if has_webhook else "simulated", is_real=has_webhook),
             Part(name="mail", what="outbox", is_real=False),

@@ -118,3 +118,5 @@ class Snapshot:
     schedules: Sequence[ShownSchedule] = ()
     errors: Sequence[str] = ()
     page: str = ""
+    models: str = ""
+    """What models cost today, and the limit."""

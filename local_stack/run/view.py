@@ -25,7 +25,7 @@ from local_stack.run.snapshot import (
     Snapshot,
 )
 from shared.domain.money import plain
-from shared.domain.trading_state import Mode, TradingState
+from shared.domain.trading_state import Mode
 
 SMALLEST: Final = (80, 24)
 """Columns and rows below which nothing is made to fit."""
@@ -83,7 +83,7 @@ def _head(snapshot: Snapshot, *, wide: bool) -> list[RenderableType]:
         _line(title),
         _line(Text(session)),
         _line(_parts(snapshot.parts)),
-        _line(_state(snapshot.state)),
+        _line(_state(snapshot)),
         _line(_figures(snapshot)),
     ]
 
@@ -110,15 +110,15 @@ def _parts(parts: Sequence[Part]) -> Text:
     return text
 
 
-def _state(state: TradingState | None) -> Text:
-    text = Text("Trading ")
+def _state(snapshot: Snapshot) -> Text:
+    text, state = Text("Trading "), snapshot.state
     if state is None:
         text.append("not judged yet", style="dim")
     else:
         text.append(state.mode.name, style=_MODE_STYLES[state.mode])
         reasons = ", ".join(sorted(state.reasons)).replace("_", " ") or "nothing restricts it"
         text.append(f" ({state.level.name.replace('_', ' ')}): {reasons}")
-    return text
+    return text.append(f"  Models {snapshot.models}" if snapshot.models else "")
 
 
 def _positions(positions: Sequence[ShownPosition], rows: int) -> Table:

@@ -21,6 +21,7 @@ from local_stack.cloud.template import Template
 from local_stack.run.tables import Stores
 from shared.adapters.aws.clients import Aws
 from shared.bootstrap.cloud import Cloud
+from shared.bootstrap.deferred import deferred
 from shared.bootstrap.telemetry import Telemetry
 from shared.bootstrap.wiring import UseCases, rules_for
 from shared.domain.assets import Symbol
@@ -57,7 +58,13 @@ class LocalCloud(Cloud):
     @cached_property
     def use_cases(self) -> UseCases:
         """Wire the use cases, with the rules that follow the length of a tick."""
-        rules = replace(rules_for(self._cadence), asset_classes=self._account.asset_classes, prepares_days=True)
+        rules = replace(
+            rules_for(self._cadence),
+            asset_classes=self._account.asset_classes,
+            prepares_days=True,
+            budget=deferred(lambda: self.budget_settings.rules()),
+            prices=deferred(lambda: self.budget_settings.prices()),
+        )
         return UseCases(self, self.account, rules)
 
 
@@ -146,8 +153,8 @@ def use_case_of(handler: str) -> str:
     return handler.split(".")[1]
 
 
-def read_template(symbols: Sequence[Symbol]) -> Template:
-    """Read the template with the values that a run gives its parameters."""
+def read_template(symbols: Sequence[Symbol], *, model_prices: str = "") -> Template:
+    """Read the template with the values that a run gives its parameters; prices of models as a JSON list of rows."""
     parameters = {
         "Schedules": "ENABLED",
         "Watchlist": ",".join(symbols),
@@ -155,5 +162,6 @@ def read_template(symbols: Sequence[Symbol]) -> Template:
         "MailTo": MAIL_TO,
         "OperatorEmail": MAIL_TO,
         "ParameterPrefix": PREFIX,
+        "ModelPrices": model_prices,
     }
     return Template.read(TEMPLATE, parameters)

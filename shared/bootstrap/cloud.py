@@ -25,20 +25,30 @@ from shared.adapters.aws.book import (
     DynamoPositions,
     DynamoWatchlist,
 )
+from shared.adapters.aws.budget import (
+    DynamoBudgets,
+    DynamoCharges,
+    DynamoChoices,
+    DynamoKnownAnswers,
+    DynamoWorkCharges,
+)
 from shared.adapters.aws.clients import Aws
 from shared.adapters.aws.confirmations import DynamoConfirmations
 from shared.adapters.aws.day_plans import DynamoDayPlans
 from shared.adapters.aws.fractional_probes import DynamoFractionalProbes
 from shared.adapters.aws.journal import DynamoJournal
 from shared.adapters.aws.parameters import SecretSource, SsmParameters
+from shared.adapters.aws.pending_batches import DynamoPendingBatches
 from shared.adapters.aws.prices import DynamoPriceStore
 from shared.adapters.aws.queues import SqsAlertQueue, SqsCycleQueue, SqsDeadLetters, SqsDoorbell
 from shared.adapters.aws.table import Table
 from shared.adapters.system_clock.clock import SystemClock
+from shared.adapters.system_clock.pause import JitteredPause
 from shared.bootstrap.confirmed import ConfirmedControls
 from shared.bootstrap.deferred import Port, deferred
 from shared.bootstrap.discreet import discreet
 from shared.bootstrap.entrance import telemetry
+from shared.bootstrap.models import KEYS, batches_of, models_of
 from shared.bootstrap.planned import PlannedActions, PlannedCalendar, PlannedVolatility
 from shared.bootstrap.telemetry import Telemetry
 from shared.bootstrap.wiring import Rules, UseCases
@@ -61,6 +71,7 @@ from shared.ports.book import (
     Watchlist,
 )
 from shared.ports.broker import Broker, CorporateActions, ExchangeCalendar
+from shared.ports.budget import Budgets, Charges, KnownAnswers, PendingBatches, WorkCharges
 from shared.ports.clock import Clock
 from shared.ports.confirmations import Confirmations
 from shared.ports.credentials import Credentials
@@ -69,10 +80,12 @@ from shared.ports.fractional_probes import FractionalProbes
 from shared.ports.journal import JournalStore
 from shared.ports.messages import AlertQueue, CycleQueue, Doorbell
 from shared.ports.metrics import Metrics
+from shared.ports.models import BatchesOf, Choices, Models, Pause
 from shared.ports.prices import PriceSource, PriceStore, VolatilityHistory, VolatilitySource
 from shared.settings import (
     AccountSettings,
     ArchiveSettings,
+    BudgetSettings,
     DataLossSettings,
     MailSettings,
     ParameterSettings,
@@ -95,7 +108,8 @@ log = logging.getLogger(__name__)
 PAPER_KEYS: Final = ("alpaca-paper-key-id", "alpaca-paper-secret")
 LIVE_KEYS: Final = ("alpaca-live-key-id", "alpaca-live-secret")
 DISCORD: Final = "discord-webhook-url"
-EVERY_SECRET: Final = (*PAPER_KEYS, *LIVE_KEYS, DISCORD)
+MODEL_KEYS: Final = tuple(KEYS.values())
+EVERY_SECRET: Final = (*PAPER_KEYS, *LIVE_KEYS, DISCORD, *MODEL_KEYS)
 
 
 class Cloud:
@@ -127,6 +141,9 @@ class Cloud:
             risk=RiskRules(close_blind_after=data_loss.close_blind_after),
             protection=ProtectionRules(at_broker=StopSettings.read(self._environment).broker_stops),
             prepares_days=True,
+            # read when money is spent: a limit that cannot be read stops no function that protects
+            budget=deferred(lambda: self.budget_settings.rules()),
+            prices=deferred(lambda: self.budget_settings.prices()),
         )
         return UseCases(self, self.account, rules, fractional=self._fractional)
 
@@ -152,6 +169,11 @@ class Cloud:
     @cached_property
     def _account(self) -> AccountSettings:
         return AccountSettings.read(self._environment)
+
+    @cached_property
+    def budget_settings(self) -> BudgetSettings:
+        """Read what may be spent on models, and at which prices; raises SettingsError."""
+        return BudgetSettings.read(self._environment)
 
     @cached_property
     def _queues(self) -> QueueSettings:
@@ -258,6 +280,53 @@ class Cloud:
         from shared.adapters.aws.archive import S3PriceArchive
 
         return S3PriceArchive(self._aws.s3, ArchiveSettings.read(self._environment).archive_bucket)
+
+    # models, and what they may cost
+
+    @cached_property
+    def budgets(self) -> Budgets:
+        """Keep the ledger of the money."""
+        return DynamoBudgets(self._book)
+
+    @cached_property
+    def charges(self) -> Charges:
+        """Keep the record of every call."""
+        return DynamoCharges(self._journal_table)
+
+    @cached_property
+    def work_charges(self) -> WorkCharges:
+        """Count how often a piece of work was charged."""
+        return DynamoWorkCharges(self._book)
+
+    @cached_property
+    def known_answers(self) -> KnownAnswers:
+        """Keep answers for a while."""
+        return DynamoKnownAnswers(self._book)
+
+    @cached_property
+    def pending_batches(self) -> PendingBatches:
+        """Keep batches under way."""
+        return DynamoPendingBatches(self._book)
+
+    @cached_property
+    def choices(self) -> Choices:
+        """Keep which models serve."""
+        return DynamoChoices(self._book)
+
+    @cached_property
+    def models(self) -> Models:
+        """Ask those models whose providers are on."""
+        return models_of(self.choices, self._sources, self._secrets, self.clock, self._told.redactor.redact)
+
+    @cached_property
+    def batches(self) -> BatchesOf:
+        """Hand batches to those providers that take them and are on."""
+        return batches_of(self.choices, self._sources, self._secrets, self.clock, self.discreet)
+
+    @cached_property
+    def pause(self) -> Pause:
+        """Wait between two attempts."""
+        return JitteredPause()
 
     # messages and alerts
 

@@ -20,6 +20,13 @@ from shared.adapters.memory.book import (
     MemoryWatchlist,
 )
 from shared.adapters.memory.broker import MemoryBroker
+from shared.adapters.memory.budget import (
+    MemoryBudgets,
+    MemoryCharges,
+    MemoryChoices,
+    MemoryKnownAnswers,
+    MemoryWorkCharges,
+)
 from shared.adapters.memory.clock import SimulatedClock
 from shared.adapters.memory.confirmations import MemoryConfirmations
 from shared.adapters.memory.corporate_actions import KnownActions
@@ -34,6 +41,7 @@ from shared.adapters.memory.messages import (
     MemoryMetrics,
     MemoryQueue,
 )
+from shared.adapters.memory.pending_batches import MemoryPendingBatches
 from shared.adapters.memory.prices import MemoryPriceStore, NoPrices
 from shared.adapters.memory.volatility import BarVolatility
 from shared.bootstrap.wiring import GivenPorts
@@ -43,6 +51,7 @@ from shared.domain.intents import AccountId
 from shared.domain.moves import Move
 from shared.domain.positions import Position
 from shared.ports.broker import CorporateActions, ExchangeCalendar
+from shared.ports.models import Batches, Model, Pause
 from shared.ports.prices import PriceSource, VolatilityHistory, VolatilitySource
 
 OFFLINE_ACCOUNT = AccountId("offline")
@@ -92,6 +101,15 @@ class OfflineWorld:
     archive: MemoryPriceArchive = field(default_factory=MemoryPriceArchive)
     credentials: MemoryCredentials = field(default_factory=MemoryCredentials)
     confirmations: MemoryConfirmations = field(default_factory=MemoryConfirmations)
+    budgets: MemoryBudgets = field(default_factory=MemoryBudgets)
+    charges: MemoryCharges = field(default_factory=MemoryCharges)
+    work_charges: MemoryWorkCharges = field(default_factory=MemoryWorkCharges)
+    known_answers: MemoryKnownAnswers = field(default_factory=MemoryKnownAnswers)
+    pending_batches: MemoryPendingBatches = field(default_factory=MemoryPendingBatches)
+    choices: MemoryChoices = field(default_factory=MemoryChoices)
+    models: Mapping[str, Model] = field(default_factory=dict)
+    """Nobody is asked unless somebody gives a model."""
+    batches: Mapping[str, Batches] = field(default_factory=dict)
 
     def ports(self) -> GivenPorts:
         """Give the adapters as the ports the use cases know."""
@@ -124,7 +142,21 @@ class OfflineWorld:
             archive=self.archive,
             credentials=self.credentials,
             confirmations=self.confirmations,
+            budgets=self.budgets,
+            charges=self.charges,
+            work_charges=self.work_charges,
+            known_answers=self.known_answers,
+            pending_batches=self.pending_batches,
+            choices=self.choices,
+            models=self.models,
+            batches=self.batches,
+            pause=self.pause,
         )
+
+    @property
+    def pause(self) -> Pause:
+        """Wait the least, on the simulated clock."""
+        return lambda least, most: self.clock.advance(least)
 
 
 def offline_world(

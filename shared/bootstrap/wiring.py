@@ -14,8 +14,10 @@ from typing import Protocol
 
 from shared.domain.alerts import AlertRules, Channel
 from shared.domain.assets import DEFAULT_ASSET_CLASSES, AssetClass
+from shared.domain.budget import BudgetRules
 from shared.domain.gate import FractionalSupport, Limits
 from shared.domain.intents import AccountId
+from shared.domain.model_prices import STARTING_PRICES, PriceTable
 from shared.domain.moves import MoveRule
 from shared.domain.protection import ProtectionRules
 from shared.domain.quotes import FreshnessLimits
@@ -32,6 +34,7 @@ from shared.ports.book import (
     Watchlist,
 )
 from shared.ports.broker import Broker, CorporateActions, ExchangeCalendar
+from shared.ports.budget import Budgets, Charges, KnownAnswers, PendingBatches, WorkCharges
 from shared.ports.clock import Clock
 from shared.ports.confirmations import Confirmations
 from shared.ports.credentials import Credentials
@@ -39,14 +42,20 @@ from shared.ports.day_plans import DayPlans, DaySources
 from shared.ports.journal import JournalStore
 from shared.ports.messages import AlertQueue, CycleQueue, Doorbell
 from shared.ports.metrics import Metrics
+from shared.ports.models import BatchesOf, Choices, Models, Pause
 from shared.ports.prices import PriceSource, PriceStore, VolatilitySource
 from shared.use_cases.archive_prices import ArchivePrices
+from shared.use_cases.ask_in_batch import AskInBatch
+from shared.use_cases.audit_budget import AuditBudget
 from shared.use_cases.catch_up_session import CatchUpSession
 from shared.use_cases.check_risk import CheckRisk, RiskRules
+from shared.use_cases.climb_ladder import ClimbLadder, LadderRules
 from shared.use_cases.confirm_live import ConfirmLive
+from shared.use_cases.grant_allowance import GrantAllowance
 from shared.use_cases.judge_losses import JudgeLosses
 from shared.use_cases.judge_quotes import JudgeQuotes
 from shared.use_cases.judge_session_now import JudgeSessionNow
+from shared.use_cases.pay_for_answer import PayForAnswer
 from shared.use_cases.place_orders import ExecutorRules, PlaceOrders
 from shared.use_cases.poll_prices import PollPrices, PollRules
 from shared.use_cases.prepare_entry import PrepareEntry
@@ -55,8 +64,10 @@ from shared.use_cases.protect_positions import ProtectPositions
 from shared.use_cases.publish_coverage import PublishCoverage
 from shared.use_cases.reconcile_orders import ReconcileOrders, ReconcileRules
 from shared.use_cases.record_fact import RecordFact
+from shared.use_cases.release_reservation import ReleaseReservation
 from shared.use_cases.route_alerts import RouteAlerts
 from shared.use_cases.set_kill_switch import SetKillSwitch
+from shared.use_cases.switch_models import SwitchModels
 from shared.use_cases.weigh_entry import WeighEntry
 
 
@@ -119,6 +130,24 @@ class Ports(Protocol):
     def credentials(self) -> Credentials: ...  # noqa: D102
     @property
     def confirmations(self) -> Confirmations: ...  # noqa: D102
+    @property
+    def budgets(self) -> Budgets: ...  # noqa: D102
+    @property
+    def charges(self) -> Charges: ...  # noqa: D102
+    @property
+    def work_charges(self) -> WorkCharges: ...  # noqa: D102
+    @property
+    def known_answers(self) -> KnownAnswers: ...  # noqa: D102
+    @property
+    def pending_batches(self) -> PendingBatches: ...  # noqa: D102
+    @property
+    def choices(self) -> Choices: ...  # noqa: D102
+    @property
+    def models(self) -> Models: ...  # noqa: D102
+    @property
+    def batches(self) -> BatchesOf: ...  # noqa: D102
+    @property
+    def pause(self) -> Pause: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +182,15 @@ class GivenPorts:
     archive: PriceArchive
     credentials: Credentials
     confirmations: Confirmations
+    budgets: Budgets
+    charges: Charges
+    work_charges: WorkCharges
+    known_answers: KnownAnswers
+    pending_batches: PendingBatches
+    choices: Choices
+    models: Models
+    batches: BatchesOf
+    pause: Pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +212,9 @@ class Rules:
     asset_classes: frozenset[AssetClass] = DEFAULT_ASSET_CLASSES
     prepare: PrepareRules = field(default_factory=PrepareRules)
     prepares_days: bool = False
+    budget: BudgetRules = field(default_factory=BudgetRules)
+    prices: PriceTable = STARTING_PRICES
+    ladder: LadderRules = field(default_factory=LadderRules)
 
 
 def rules_for(cadence: timedelta) -> Rules:
@@ -379,6 +420,85 @@ class UseCases:
             alerts=p.alerts,
             doorbell=p.doorbell,
             record=self._record,
+        )
+
+    @cached_property
+    def climb_ladder(self) -> ClimbLadder:
+        """Ask a question of the cheapest rung that suffices."""
+        p = self._ports
+        return ClimbLadder(
+            clock=p.clock,
+            choices=p.choices,
+            models=p.models,
+            pay=self._pay,
+            charges=p.charges,
+            known=p.known_answers,
+            leases=p.leases,
+            pause=p.pause,
+            record=self._record,
+            rules=self._rules.ladder,
+        )
+
+    @cached_property
+    def ask_in_batch(self) -> AskInBatch:
+        """Ask what is not urgent."""
+        p = self._ports
+        return AskInBatch(clock=p.clock, choices=p.choices, batches=p.batches, pay=self._pay, pending=p.pending_batches)
+
+    @cached_property
+    def audit_budget(self) -> AuditBudget:
+        """Keep the budget's ledger true."""
+        p = self._ports
+        return AuditBudget(
+            clock=p.clock,
+            budgets=p.budgets,
+            charges=p.charges,
+            choices=p.choices,
+            prices=self._rules.prices,
+            rules=self._rules.budget,
+            alerts=p.alerts,
+            record=self._record,
+        )
+
+    @cached_property
+    def grant_allowance(self) -> GrantAllowance:
+        """Allow one call more."""
+        p = self._ports
+        return GrantAllowance(
+            clock=p.clock, budgets=p.budgets, rules=self._rules.budget, alerts=p.alerts, record=self._record
+        )
+
+    @cached_property
+    def release_reservation(self) -> ReleaseReservation:
+        """Release what a crashed call holds."""
+        p = self._ports
+        return ReleaseReservation(
+            clock=p.clock,
+            budgets=p.budgets,
+            charges=p.charges,
+            rules=self._rules.budget,
+            alerts=p.alerts,
+            record=self._record,
+        )
+
+    @cached_property
+    def switch_models(self) -> SwitchModels:
+        """Change which models serve."""
+        p = self._ports
+        return SwitchModels(clock=p.clock, choices=p.choices, prices=self._rules.prices, record=self._record)
+
+    @cached_property
+    def _pay(self) -> PayForAnswer:
+        p = self._ports
+        return PayForAnswer(
+            clock=p.clock,
+            budgets=p.budgets,
+            charges=p.charges,
+            work_charges=p.work_charges,
+            models=p.models,
+            prices=self._rules.prices,
+            rules=self._rules.budget,
+            alerts=p.alerts,
         )
 
     @cached_property

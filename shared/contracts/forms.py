@@ -3,7 +3,7 @@
 A form follows from the type hints of a dataclass or named tuple, so that there is one place for each rule. Decided:
 
 - Decimals and times travel as text and never meet a float; what is not finite, or not UTC, is refused in both
-  directions.
+  directions. Spans of time are whole microseconds.
 - Every field is written under its name, none is left out, and a reader wants exactly these: a field more or less is
   another schema, which the items' schema number must say.
 - Sets are written in order, so that one value has one text, and a reader takes no other; mappings keep their order.
@@ -28,6 +28,7 @@ from shared.domain.errors import InvalidValue
 from shared.domain.times import iso
 
 _NO_OFFSET: Final = timedelta(0)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Misfit(Exception):
@@ -135,6 +136,19 @@ def _read_time(text: Any) -> datetime:
     return value
 
 
+def _write_span(value: Any) -> int:
+    if type(value) is not timedelta:
+        raise Misfit("a span of time")
+    return value // _MICROSECOND
+
+
+def _read_span(count: Any) -> timedelta:
+    try:
+        return timedelta(microseconds=_exactly(int, "whole microseconds")(count))
+    except OverflowError:
+        raise Misfit("whole microseconds") from None
+
+
 def _write_day(value: Any) -> str:
     if type(value) is not date:
         raise Misfit("a day")
@@ -158,6 +172,7 @@ _PLAIN: Final[Mapping[Any, Form]] = {
     Decimal: Form(_write_decimal, _read_decimal),
     datetime: Form(_write_time, _read_time),
     date: Form(_write_day, _read_day),
+    timedelta: Form(_write_span, _read_span),
 }
 
 

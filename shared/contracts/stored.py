@@ -20,6 +20,8 @@ from typing import Any, Final, Generic, TypeVar
 from shared.contracts.forms import Form, Misfit, form_of
 from shared.domain.alerts import Incident
 from shared.domain.assets import Symbol
+from shared.domain.budget import Grant, Reservation
+from shared.domain.charges import Charge
 from shared.domain.coverage import PublishedCoverage
 from shared.domain.errors import InvalidValue, Stop, Unavailable
 from shared.domain.intents import Intent
@@ -27,8 +29,11 @@ from shared.domain.journal import Link
 from shared.domain.ledger import Ledger
 from shared.domain.losses import Losses
 from shared.domain.positions import Position
+from shared.domain.providers import Switches
+from shared.domain.questions import PendingBatch
 from shared.domain.reconciliation import BrokerFacts
 from shared.domain.trading_state import KillSwitch, SwitchMode, TradingState
+from shared.ports.budget import KnownAnswer
 from shared.ports.prices import Minute
 
 T = TypeVar("T")
@@ -163,3 +168,9 @@ WATCHLIST: Final = StoredForm[tuple[Symbol, ...]]("watchlist", tuple[Symbol, ...
 INCIDENT: Final = StoredForm[Incident]("incident", Incident)
 MINUTE: Final = StoredForm[Minute]("minute", Minute)
 LINK: Final = StoredForm[Link]("link", Link)
+RESERVATION: Final = StoredForm[Reservation]("reservation", Reservation)
+GRANT: Final = StoredForm[Grant]("grant", Grant)
+CHARGE: Final = StoredForm[Charge]("charge", Charge)
+PENDING_BATCH: Final = StoredForm[PendingBatch]("pending_batch", PendingBatch)
+KNOWN_ANSWER: Final = StoredForm[KnownAnswer]("known_answer", KnownAnswer)
+SWITCHES: Final = StoredForm[Switches]("switches", Switches)

@@ -17,6 +17,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NewType
 
+from shared.domain.calls import Call, Purpose
 from shared.domain.errors import InvalidValue
 from shared.domain.model_prices import DOLLAR, MicroDollars
 from shared.domain.times import require_utc
@@ -34,17 +35,6 @@ class Envelope(StrEnum):
     NEWS = "news"
     OTHER = "other"
     """Monitor, shadow, evals and chat."""
-
-
-class Purpose(StrEnum):
-    """What a model is asked for."""
-
-    DECISION = "decision"
-    NEWS = "news"
-    MONITOR = "monitor"
-    SHADOW = "shadow"
-    EVALS = "evals"
-    CHAT = "chat"
 
 
 ENVELOPE_OF: Final[Mapping[Purpose, Envelope]] = {
@@ -96,6 +86,8 @@ class BudgetRules:
 class Reservation:
     """Money held for one attempt of one call, at its worst.
 
+    `call` and `prices`, the version of the price table, are for the record of whoever closes it; `number` says which
+    charge in the life of its work it is.
     `decision` is named by a call that counts as a decision, `grant` by one that a person allowed; `expires_at` is when
     it counts as spent.
     """
@@ -106,6 +98,9 @@ class Reservation:
     amount: MicroDollars
     envelope: Envelope
     expires_at: datetime
+    call: Call
+    prices: str
+    number: int = 1
     decision: DecisionId | None = None
     grant: GrantId | None = None
 
@@ -232,11 +227,15 @@ SPENT: Final = frozenset({No.DAY_CLOSED, No.MONTH_SPENT, No.DAY_SPENT, No.ENVELO
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denied:
-    """A reservation that was not made: why, how much was wanted, and how much would have been admitted."""
+    """A reservation that was not made: why, how much was wanted, and how much would have been admitted.
+
+    `warned` are the levels of that day of which somebody was told.
+    """
 
     why: No
     wanted: MicroDollars
     left: MicroDollars = 0
+    warned: frozenset[str] = frozenset()
 
 
 def month_of(day: date) -> date:
@@ -252,26 +251,26 @@ def judge(month: BudgetMonth, wanted: Reservation, bounds: Bounds) -> Denied | N
     """
     day = month.day(wanted.day)
     if wanted.id in month.open or wanted.id in month.closed:
-        return Denied(why=No.USED_ID, wanted=wanted.amount)
+        return Denied(why=No.USED_ID, wanted=wanted.amount, warned=day.warned)
     if month.floor is not None and wanted.issued_at <= month.floor:
-        return Denied(why=No.LATE_ID, wanted=wanted.amount)
+        return Denied(why=No.LATE_ID, wanted=wanted.amount, warned=day.warned)
     if day.closed:
-        return Denied(why=No.DAY_CLOSED, wanted=wanted.amount)
+        return Denied(why=No.DAY_CLOSED, wanted=wanted.amount, warned=day.warned)
     left = {No.MONTH_SPENT: bounds.month - month.committed}
     if wanted.grant is None:
         left[No.DAY_SPENT] = bounds.day - day.committed
         left[No.ENVELOPE_SPENT] = bounds.envelope - day.envelopes.get(wanted.envelope, 0)
         if _is_one_too_many(day, wanted, bounds):
-            return Denied(why=No.DECISIONS_COUNTED, wanted=wanted.amount)
+            return Denied(why=No.DECISIONS_COUNTED, wanted=wanted.amount, warned=day.warned)
     else:
         grant = month.grants.get(wanted.grant)
         if grant is None or grant.used or grant.day != wanted.day:
-            return Denied(why=No.NO_GRANT, wanted=wanted.amount)
+            return Denied(why=No.NO_GRANT, wanted=wanted.amount, warned=day.warned)
         left[No.GRANT_TOO_SMALL] = grant.amount
         left[No.DAY_SPENT] = bounds.day + month.granted(wanted.day) - day.committed
     why = min(left, key=lambda reason: left[reason])
     if wanted.amount > left[why]:
-        return Denied(why=why, wanted=wanted.amount, left=max(0, left[why]))
+        return Denied(why=why, wanted=wanted.amount, left=max(0, left[why]), warned=day.warned)
     return None
 
 
@@ -335,11 +334,24 @@ def granted(month: BudgetMonth, grant: Grant, rules: BudgetRules) -> BudgetMonth
     return replace(month, grants={**month.grants, grant.id: grant})
 
 
+def day_closed(month: BudgetMonth, day: date, why: str) -> BudgetMonth:
+    """Admit nothing more on a day; the first reason stays. Raises InvalidValue without one."""
+    if not why:
+        raise InvalidValue("budget.closed", why, "a reason")
+    found = month.day(day)
+    return replace(month, days={**month.days, day: replace(found, closed=found.closed or why)})
+
+
+def told(month: BudgetMonth, day: date, level: str) -> BudgetMonth:
+    """Remember that somebody was told of a level on a day."""
+    found = month.day(day)
+    return replace(month, days={**month.days, day: replace(found, warned=found.warned | {level})})
+
+
 def pruned(month: BudgetMonth, before: datetime) -> BudgetMonth:
-    """Forget ids that were issued up to a time, and admit none as old from then on."""
-    if month.floor is not None and before <= month.floor:
-        return month
-    return replace(month, floor=before, closed={key: at for key, at in month.closed.items() if at > before})
+    """Forget ids that were issued up to a time, and admit none as old from then on; what is refused stays so."""
+    floor = before if month.floor is None else max(before, month.floor)
+    return replace(month, floor=floor, closed={key: at for key, at in month.closed.items() if at > floor})
 
 
 def spent_fraction(amount: MicroDollars, limit: MicroDollars) -> Decimal:

@@ -10,26 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import NewType
 
-from shared.domain.budget import Envelope, Purpose, ReservationId
+from shared.domain.budget import Envelope, Reservation, ReservationId
+from shared.domain.calls import Purpose, Rung, WorkId
 from shared.domain.errors import InvalidValue
 from shared.domain.intents import CycleId
 from shared.domain.model_prices import MicroDollars, ModelId, Usage, in_dollars
 from shared.domain.times import require_utc
-
-WorkId = NewType("WorkId", str)
-"""What a call works on: a decision, an article, an eval case. It is charged only so often in its life (BEY-14)."""
-
-
-class Rung(StrEnum):
-    """The rungs of the ladder, cheapest first (TIR-01)."""
-
-    RULES = "rules"
-    EDGE = "edge"
-    HAIKU = "haiku"
-    SONNET = "sonnet"
-    OPUS = "opus"
 
 
 class Booked(StrEnum):
@@ -79,6 +66,42 @@ class Charge:
         require_utc("charge.at", self.at)
         if type(self.cost) is not int or self.cost < 0:
             raise InvalidValue("charge.cost", self.cost, "a whole number of micro-dollars of at least zero")
+
+
+def charge_for(
+    held: Reservation,
+    at: datetime,
+    *,
+    cost: MicroDollars,
+    booked: Booked,
+    ending: str,
+    usage: Usage | None = None,
+    latency: timedelta | None = None,
+    request_id: str = "",
+    note: str = "",
+) -> Charge:
+    """Make the record that closes a reservation."""
+    return Charge(
+        id=held.id,
+        at=at,
+        day=held.day,
+        provider=held.call.provider,
+        model=held.call.model,
+        rung=held.call.rung,
+        purpose=held.call.purpose,
+        envelope=held.envelope,
+        work=held.call.work,
+        cycle=held.call.cycle,
+        held=held.amount,
+        cost=cost,
+        booked=booked,
+        usage=usage,
+        latency=latency,
+        ending=ending,
+        prices=held.prices,
+        request_id=request_id,
+        note=note,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -208,6 +208,22 @@ TEMPLATES: Final[Mapping[str, Template]] = MappingProxyType(
         _K.CREDENTIAL_DUE: Template(
             "A key or secret must be renewed", "make a new one, store it, then delete the old one."
         ),
+        _K.BUDGET_WARNING: Template(
+            "Part of the model budget is used", "nothing; `hearthwatch cost` shows what it went to."
+        ),
+        _K.BUDGET_SPENT: Template(
+            "No more money for models",
+            "nothing: stops and rules go on without; `hearthwatch cost` shows what it went to, and `hearthwatch grant` "
+            "allows one call more.",
+        ),
+        _K.BUDGET_WRONG: Template(
+            "The model budget does not add up",
+            "compare `hearthwatch cost --reconcile` with the provider's own figures before anything else.",
+        ),
+        _K.MODEL_UNPRICED: Template(
+            "A model has no valid price", "add its price, or put another model on its rung; until then it is not asked."
+        ),
+        _K.WORK_PARKED: Template("A question was asked too often", "read the log for why it never ends."),
         _K.DAILY_SUMMARY: Template("Daily summary", "read it."),
         _K.CHANNEL_DEAD: Template("Alert channel must be mended", "mend the webhook or the address."),
         _K.SYSTEM_ERROR: Template(

@@ -167,6 +167,21 @@ class PriceTable:
         dearest_output = max(_price(row, "output") for row in rows)
         return _rounded_up(dearest_input * most + dearest_output * output_tokens)
 
+    def longest_answer(
+        self, model: ModelId, first: datetime, last: datetime, *, input_tokens: int, caches: bool, left: MicroDollars
+    ) -> int:
+        """Give the most output tokens whose worst case fits what is left; below one, none does. Raises Unpriced."""
+
+        def bound(output_tokens: int) -> MicroDollars:
+            return self.worst_case(
+                model, first, last, input_tokens=input_tokens, output_tokens=output_tokens, caches=caches
+            )
+
+        prompt = bound(0)
+        a_million = bound(1_000_000) - prompt
+        tokens = (left - prompt) * 1_000_000 // a_million
+        return tokens if bound(tokens) <= left else tokens - 1
+
     def unusable(self, models: Iterable[ModelId], now: datetime) -> dict[ModelId, str]:
         """Name each model that cannot be asked now, and why: for the check before the start (fault 31)."""
         found = {}
@@ -212,9 +227,16 @@ def _started(row: PriceRow) -> float:
 
 
 def _begins_below(row: PriceRow, most: int, rows: Sequence[PriceRow]) -> bool:
-    """Say whether some prompt of at most so many tokens is priced by this row."""
-    shorter = [_reach(other) for other in rows if other.since == row.since and _reach(other) < _reach(row)]
+    """Say whether some prompt of at most so many tokens may be priced by this row."""
+    shorter = [_reach(other) for other in rows if _reach(other) < _reach(row) and _outlasts(other, row)]
     return not shorter or max(shorter) < most
+
+
+def _outlasts(other: PriceRow, row: PriceRow) -> bool:
+    """Say whether one row holds whenever another does."""
+    if other.since is None or row.since is None or other.since > row.since:
+        return False
+    return other.until is None or (row.until is not None and row.until <= other.until)
 
 
 def _changes(rows: Iterable[PriceRow], first: datetime, last: datetime) -> list[datetime]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from shared.domain.charges import Rung
+from shared.domain.calls import Rung
 from shared.domain.errors import InvalidValue
 from shared.domain.model_prices import DEEPSEEK, GEMINI, HAIKU, OPUS, SONNET, ModelId
 from shared.domain.questions import Task
@@ -116,6 +116,10 @@ class Catalogue:
         chosen = [self.offers[model] for model in self.rungs.values()]
         serving = [offer for offer in chosen if self.providers[offer.provider].on]
         return [offer.model for offer in serving if self.providers[offer.provider].cost is CostKind.USAGE]
+
+    def routable(self) -> Sequence[ModelId]:
+        """List the paid models that are asked without a person's request."""
+        return [model for model in self.paid() if self.offers[model].rung is not Rung.OPUS]
 
     def with_switches(self, switches: Switches) -> Catalogue:
         """Apply what people changed at run time. Raises InvalidValue for what does not fit."""

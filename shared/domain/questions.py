@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from shared.domain.budget import DecisionId, GrantId, Purpose
-from shared.domain.charges import Charge, Rung, WorkId
+from shared.domain.budget import DecisionId, GrantId, Reservation
+from shared.domain.calls import Purpose, Rung, WorkId
+from shared.domain.charges import Charge
 from shared.domain.errors import InvalidValue
 from shared.domain.intents import CycleId
 from shared.domain.journal import Plain, canonical
@@ -35,6 +36,10 @@ class Task(StrEnum):
     CODE = "code"
     DECISION = "decision"
     CHAT = "chat"
+
+
+class Misread(Exception):
+    """A model's text is not the value that was asked for; says where it differs, never the text itself."""
 
 
 class Effort(StrEnum):
@@ -166,6 +171,16 @@ class Reply:
     request_id: str = ""
     model: str = ""
     """What the provider says that answered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingBatch:
+    """Requests that were handed in together and are not settled yet."""
+
+    name: str
+    provider: str
+    submitted_at: datetime
+    held: tuple[Reservation, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

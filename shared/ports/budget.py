@@ -15,8 +15,10 @@ from shared.domain.budget import (
     Reservation,
     ReservationId,
 )
-from shared.domain.charges import Charge, WorkId
+from shared.domain.calls import WorkId
+from shared.domain.charges import Charge
 from shared.domain.model_prices import MicroDollars
+from shared.domain.questions import PendingBatch
 
 
 class Budgets(Protocol):
@@ -83,6 +85,22 @@ class WorkCharges(Protocol):
 
     def give_back(self, work: WorkId, number: int) -> None:
         """Take the newest claim back because nothing was charged; changes nothing when another followed."""
+        ...
+
+
+class PendingBatches(Protocol):
+    """Batches that were handed in and not settled yet."""
+
+    def put(self, batch: PendingBatch) -> None:
+        """Keep a batch under its name; the same again changes nothing."""
+        ...
+
+    def all(self) -> Sequence[PendingBatch]:
+        """Return those that are under way, oldest first."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Forget a batch; an absent one stays absent."""
         ...
 
 

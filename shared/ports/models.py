@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from shared.domain.budget import ReservationId
+from shared.domain.model_prices import ModelId
 from shared.domain.providers import Catalogue, Switches
 from shared.domain.questions import Attempt, Reply
 
@@ -34,8 +35,11 @@ class Batches(Protocol):
         """
         ...
 
-    def results(self, batch: str) -> Mapping[ReservationId, Reply] | None:
-        """Return every reply of a batch that has ended, None while it is under way. Raises TryAgain."""
+    def results(self, batch: str, asked: Mapping[ReservationId, ModelId]) -> Mapping[ReservationId, Reply] | None:
+        """Return the reply to each of the requests `asked`, by the model that each was for; None while it is under way.
+
+        One that has no reply, or one by another model, may have cost anything, and its reply says so. Raises TryAgain.
+        """
         ...
 
 

@@ -60,6 +60,7 @@ from tests.fakes.aws_proxy import (
     reset_in_body,
     throttle,
 )
+from tests.fakes.far_tables import Tables
 from tests.unit.builders import ACCOUNT, LOT, MINUTE, NOW, SECOND, TODAY, TSLA, began_with, holding, intent, judged
 
 if TYPE_CHECKING:
@@ -114,25 +115,6 @@ def impatient(client_of: ClientOf) -> DynamoDBClient:
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Repeat without the pause that the client makes."""
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda self, context: 0.001)
-
-
-@dataclass
-class Tables:
-    """One table seen twice: through a network with faults, and directly."""
-
-    proxy: AwsProxy
-    far: Table
-    near: Table
-    aws: Aws
-
-    def raw(self) -> list[dict[str, object]]:
-        """Everything in the table as DynamoDB holds it."""
-        return [dict(item) for item in self.aws.dynamodb.scan(TableName=self.near.name)["Items"]]
-
-    def rewrite(self, **attributes: dict[str, str]) -> None:
-        """Change every item by another hand."""
-        for item in self.aws.dynamodb.scan(TableName=self.near.name)["Items"]:
-            self.aws.dynamodb.put_item(TableName=self.near.name, Item={**item, **attributes})
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ LOG: Final = {"logs:CreateLogStream", "logs:PutLogEvents"}
 SECRET: Final = {"ssm:GetParameters"}
 PAPER: Final = {"alpaca-paper-key-id": SECRET, "alpaca-paper-secret": SECRET}
 LIVE: Final = {"alpaca-live-key-id": SECRET, "alpaca-live-secret": SECRET}
+MODELS: Final = dict.fromkeys(("anthropic-api-key", "deepseek-api-key", "gemini-api-key"), SECRET)
 LISTS_SECRETS: Final = {"*": {"ssm:DescribeParameters"}}
 
 Grants = Mapping[str, set[str]]
@@ -104,6 +105,13 @@ GRANTS: Final[Mapping[str, Grants]] = {
         "FailedRuns": SEND,
         "ArchivePricesLogs": LOG,
     },
+    "AuditBudget": {
+        "BookTable": {"dynamodb:GetItem", "dynamodb:UpdateItem"},
+        "JournalTable": WRITE,
+        "AlertsQueue": SEND,
+        "FailedRuns": SEND,
+        "AuditBudgetLogs": LOG,
+    },
     "SchedulerRole": {
         "FailedRuns": SEND,
         **{
@@ -116,6 +124,7 @@ GRANTS: Final[Mapping[str, Grants]] = {
                 "PlaceOrders",
                 "RouteAlerts",
                 "ArchivePrices",
+                "AuditBudget",
             )
         },
     },
@@ -205,7 +214,7 @@ def _everything(stack: Stack) -> dict[str, tuple[str, str, str]]:
     for key in ("", "/prices/2026/03/02/14.jsonl.gz", "/journal/2026-03-02.json"):
         found[f"ArchiveBucket{key}"] = (f"{bucket}{key}", "s3", "")
     parameters = f"arn:aws:ssm:{PLACE.region}:{PLACE.account}:parameter"
-    for name in (*PAPER, *LIVE, "discord-webhook-url", "anything-else"):
+    for name in (*PAPER, *LIVE, "discord-webhook-url", *MODELS, "anything-else"):
         found[name] = (f"{parameters}/hearthwatch/{name}", "ssm", "")
     found["a stranger's parameter"] = (f"{parameters}/elsewhere/password", "ssm", "")
     identities = f"arn:aws:ses:{PLACE.region}:{PLACE.account}:identity"

@@ -163,6 +163,7 @@ SCHEDULES: Final = {
     "PlaceOrders": ("rate(1 minute)", None),
     "RouteAlerts": ("rate(1 minute)", None),
     "ArchivePrices": ("cron(5 * * * ? *)", "UTC"),
+    "AuditBudget": ("cron(20 * * * ? *)", "UTC"),
 }
 """When each function runs by itself, in the order in which they run when they are due together."""
 TICK: Final = {
@@ -241,6 +242,9 @@ VARIABLES: Final = {
     "HEARTHWATCH_BROKER_STOPS": "true",
     "HEARTHWATCH_CLOSE_ON_DATA_LOSS": "false",
     "HEARTHWATCH_DATA_LOSS_AFTER": "300",
+    "HEARTHWATCH_BUDGET_DAY": "5",
+    "HEARTHWATCH_BUDGET_MONTH": "150",
+    "HEARTHWATCH_MODEL_PRICES": "",
     "HEARTHWATCH_MAIL_FROM": SENDER,
     "HEARTHWATCH_MAIL_TO": RECIPIENT,
     "LOG_LEVEL": "INFO",

@@ -88,6 +88,13 @@ def test_stage_and_parameters_are_passed_on_as_they_are(yard: Path) -> None:
     assert calls[0] == f"{LATER} Architecture=x86_64 Runtime=python3.12 Stage=live-1'; echo PriceFeed=sip"
 
 
+def test_prices_of_models_come_from_a_file_in_the_quotes_that_sam_takes_off(yard: Path) -> None:
+    make(yard, "deploy")
+    (yard / "it's.json").write_text('[\n  {"model": "a", "input": "4"}\n]\n', encoding="utf-8")
+    _, calls = make(yard, "deploy", "PRICES=it's.json", "PARAMETERS=BudgetDay=4.50")
+    assert calls[0] == f'{LATER} {BUILT_FOR} ModelPrices=\'[{{"model":"a","input":"4"}}]\' BudgetDay=4.50'
+
+
 @pytest.mark.parametrize("word", ["ARCH=host", "ARCH=$(touch pwned)", "PY=python3.9"])
 def test_nothing_is_deployed_that_lambda_cannot_run(yard: Path, word: str) -> None:
     status, calls = make(yard, "deploy", word)
@@ -116,6 +123,11 @@ def test_schedules_that_shall_be_off_stay_off(yard: Path) -> None:
         (["freeze", "WHY=x"], "freeze --stack watchtower --why x"),
         (["flatten", "WHY=x"], "flatten --stack watchtower --why x"),
         (["clear", "WHY=x"], "clear --stack watchtower --why x"),
+        (["models"], "models --stack watchtower"),
+        (
+            ["models", "ON=deepseek", "RUNG=haiku=it's", "TASK=news=mistral:7b", "RESET=1"],
+            "models --stack watchtower --on deepseek --rung haiku=it's --task news=mistral:7b --reset",
+        ),
     ],
 )
 def test_commands_are_about_the_stack_that_was_deployed(yard: Path, words: list[str], command: str) -> None:

@@ -14,10 +14,10 @@ import shared.settings
 from local_stack.cloud.deployed import functions_of
 from local_stack.cloud.functions import find_handler
 from shared.adapters.powertools.metrics import MOST_METRICS, UNITS
-from shared.bootstrap.cloud import DISCORD, LIVE_KEYS, PAPER_KEYS
+from shared.bootstrap.cloud import DISCORD, EVERY_SECRET, LIVE_KEYS, MODEL_KEYS, PAPER_KEYS
 from shared.settings import PREFIX, Settings
 from tests.architecture.deployment import FUNCTION, QUEUE, ROOT, TABLE, TEXT, deployed
-from tests.architecture.template_access import GRANTS, LIVE, PAPER, SECRET
+from tests.architecture.template_access import GRANTS, LIVE, MODELS, PAPER, SECRET
 from tests.architecture.template_rules import RULES, VARIABLES
 
 DECLARED = yaml_parse(TEXT)["Parameters"]
@@ -27,6 +27,9 @@ ONE_MACHINE_ONLY = {
     "HEARTHWATCH_ALPACA_DATA_URL",
     "HEARTHWATCH_YAHOO_URL",
     "HEARTHWATCH_DISCORD_LOOPBACK",
+    "HEARTHWATCH_ANTHROPIC_URL",
+    "HEARTHWATCH_DEEPSEEK_URL",
+    "HEARTHWATCH_GEMINI_URL",
 }
 """What stands in for the real addresses."""
 NOT_A_SETTING = {"LOG_LEVEL"}
@@ -48,7 +51,7 @@ def test_only_orders_may_read_the_live_keys() -> None:
 
 
 def test_the_listed_secrets_are_those_the_program_reads() -> None:
-    assert {*PAPER, *LIVE, DISCORD} == {*PAPER_KEYS, *LIVE_KEYS, DISCORD}
+    assert {*PAPER, *LIVE, DISCORD, *MODELS} == {*PAPER_KEYS, *LIVE_KEYS, DISCORD, *MODEL_KEYS} == {*EVERY_SECRET}
     assert {role for role, granted in GRANTS.items() if granted.get(DISCORD) == SECRET} == {"RouteAlerts"}
 
 

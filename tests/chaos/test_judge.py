@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pytest
 
+from hearthwatch.chaos.askers import Spending
 from hearthwatch.chaos.cell import Evidence, play
 from hearthwatch.chaos.judge import judge
 from hearthwatch.chaos.matrix import ROWS, Row
@@ -55,6 +56,10 @@ def told_nowhere(e: Evidence) -> Evidence:
     return replace(e, arrived=[message for message in e.arrived if "AAPL" not in message.title])
 
 
+def spent(*, charged: str, booked: int) -> Callable[[Evidence], Evidence]:
+    return lambda e: replace(e, spending=Spending(Decimal(charged), booked, 2_000))
+
+
 CHANGES: list[tuple[Callable[[Evidence], Evidence], str]] = [
     (without_fills_of(AAPL), "AAPL: 0 of 0.9 sold"),
     (lambda e: replace(e, fills=[*e.fills, *e.fills]), "TSLA: 20 of 10 sold"),
@@ -72,6 +77,8 @@ CHANGES: list[tuple[Callable[[Evidence], Evidence], str]] = [
     (lambda e: replace(e, rested=None, unrest=["TSLA waits"]), "not at rest 3 ticks after the end: TSLA waits"),
     (row("discord-429", strikes=0), "DiscordAnswers never struck"),
     (row("prices-none"), "nobody was paged"),
+    (spent(charged="31", booked=30), "Claude charged $0.000031, the ledger holds $0.000030"),
+    (spent(charged="30", booked=2_001), "the ledger holds $0.002001 of $0.002000"),
 ]
 
 
@@ -82,6 +89,13 @@ def test_calm_cell_holds_and_says_how_it_was_sold(calm: Evidence) -> None:
     assert verdict.text.startswith("sold by the broker's stops in 1 tick at 93.10, 186.20; by orders in 1 tick at ")
     assert verdict.text.endswith("; told on Discord and by e-mail")
     assert verdict.coverage.endswith("none 0 %")
+
+
+def test_what_was_asked_within_the_budget_holds_and_is_said(calm: Evidence) -> None:
+    verdict = judge(spent(charged="2000", booked=2_000)(calm))
+
+    assert verdict.failures == []
+    assert verdict.text.endswith("; Claude charged $0.002000 of $0.002000")
 
 
 @pytest.mark.parametrize(("change", "failure"), CHANGES, ids=[failure for _, failure in CHANGES])

@@ -28,6 +28,9 @@ WORST = [
     ("prices-none", "gap"),
     ("broker-429", "bleed"),
     ("killed-before-sending", "gap-software"),
+    ("budget-and-discord", "gap"),
+    ("claude-fails", "gap-software"),
+    ("crowd", "bleed"),
 ]
 
 
@@ -49,7 +52,7 @@ def played(row: str, column: str, deployed: Template) -> Evidence:
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize(("row", "column"), WORST)
 def test_a_stop_fires_with_this_broken(row: str, column: str, deployed: Template) -> None:
-    """BEY-02, promise 1; faults 1, 2, 4, 5, 9, 13, 32, 35 and 36."""
+    """BEY-02, promises 1 and 2; faults 1, 2, 4, 5, 9, 13, 26, 29, 32, 35 and 36."""
     verdict = judge(played(row, column, deployed))
 
     assert verdict.holds, "\n".join([verdict.text, *verdict.problems])
@@ -106,9 +109,9 @@ def test_the_page_has_the_rows_of_the_code_in_their_order() -> None:
     assert [line for line in page.splitlines() if line.startswith("| `")] == rows
 
 
-def test_the_matrix_has_every_row_that_can_be_broken_without_edge_and_budget() -> None:
-    """BEY-02's own list, less the edge, the tunnel and the budget."""
-    asked = {"discord-429", "double-schedule", "slow-tables", "prices-first-down"}
+def test_the_matrix_has_every_row_that_can_be_broken_without_the_edge() -> None:
+    """BEY-02's own list, less the edge and the tunnel."""
+    asked = {"budget-spent", "discord-429", "double-schedule", "slow-tables", "prices-first-down"}
     assert asked <= ROW.keys()
     assert COLUMN.keys() == {"gap", "bleed", "gap-software"}
     assert len(ROW) == len(ROWS)

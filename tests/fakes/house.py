@@ -33,7 +33,13 @@ from shared.adapters.memory.messages import MemoryMetrics
 from shared.bootstrap.cloud import Cloud
 from shared.domain.assets import Symbol
 from shared.domain.bars import Bar
+from shared.domain.budget import Bounds, BudgetRules, Denied, Envelope, Reservation, ReservationId, month_of
+from shared.domain.calls import Call, Purpose, Rung, WorkId
+from shared.domain.charges import Booked, charge_for
+from shared.domain.day_plan import exchange_date
 from shared.domain.journal import first_break
+from shared.domain.model_prices import HAIKU, MicroDollars
+from shared.domain.providers import ANTHROPIC
 from tests.fakes.discord import DiscordDouble
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -59,6 +65,7 @@ FUNCTIONS: Final = {
     "place_orders": "PlaceOrders",
     "route_alerts": "RouteAlerts",
     "archive_prices": "ArchivePrices",
+    "audit_budget": "AuditBudget",
 }
 """The folders and what the template calls them."""
 EVERY_MINUTE: Final = ("reconcile_orders", "poll_prices", "check_risk", "place_orders", "route_alerts")
@@ -337,6 +344,43 @@ def an_hour_later(house: House) -> None:
     house.clock.set(NOON.replace(hour=17, minute=5))
 
 
+def reserved(house: House, name: str, amount: MicroDollars, *, lasts: timedelta = 15 * MINUTE) -> Reservation:
+    """Reserve money for a call of this name as the owner, at this moment."""
+    now = house.clock.now()
+    rules = BudgetRules()
+    wanted = Reservation(
+        id=ReservationId(name),
+        issued_at=now,
+        day=exchange_date(now),
+        amount=amount,
+        envelope=Envelope.DECISIONS,
+        expires_at=now + lasts,
+        call=Call(provider=ANTHROPIC, model=HAIKU, rung=Rung.HAIKU, purpose=Purpose.DECISION, work=WorkId(name)),
+        prices="2026-06-01T00:00:00Z",
+    )
+    admitted = house.owner.budgets.reserve(wanted, Bounds.of(rules, wanted.envelope, edge_down=False))
+    assert not isinstance(admitted, Denied)
+    return wanted
+
+
+def charged(house: House, held: Reservation, cost: MicroDollars) -> None:
+    """Write down what a call cost, as whoever settles it does first."""
+    now = house.clock.now()
+    house.owner.charges.put(charge_for(held, now, cost=cost, booked=Booked.SETTLED, ending="complete"))
+
+
+def an_hour_of_calls(house: House) -> None:
+    """One call is settled, one caller died before its record and one after it, and one call is under way."""
+    settled, dropped = reserved(house, "settled", 57_000), reserved(house, "dropped", 40_000)
+    half_settled = reserved(house, "half settled", 30_000)
+    charged(house, settled, 12_345)
+    house.owner.budgets.close(settled, 12_345)
+    charged(house, half_settled, 6_789)
+    house.clock.set(NOON.replace(minute=20))
+    reserved(house, "under way", 20_000)
+    assert dropped.expires_at < house.clock.now()
+
+
 def in_the_morning(house: House) -> None:
     """The market has not opened; the broker was asked, as it is all day and night."""
     house.tick("reconcile_orders")
@@ -350,6 +394,7 @@ STAGES: Final[Mapping[str, tuple[Callable[[House], None], datetime]]] = {
     "reconcile_orders": (filled, NOON - 2 * MINUTE),
     "route_alerts": (before_the_fall, NOON - 2 * MINUTE),
     "archive_prices": (an_hour_later, NOON - 2 * MINUTE),
+    "audit_budget": (an_hour_of_calls, NOON - 2 * MINUTE),
 }
 """How the house stands when a function's specimens arrive, and when its story begins."""
 
@@ -360,6 +405,7 @@ def effects(house: House) -> dict[str, object]:
     ledger = owner.ledgers.load(owner.account)
     facts = owner.records.last()
     plan = owner.plans.latest()
+    month = owner.budgets.month(month_of(NOON.date()))
     return {
         "orders": [(o.client_order_id, o.status, o.filled_quantity) for o in house.exchange.exchange.orders()],
         "open": {i.id: (i.state, i.sends) for i in ledger.open.values()},
@@ -369,6 +415,8 @@ def effects(house: House) -> dict[str, object]:
         "minutes": [m.at for m in owner.prices.window(NOON - timedelta(hours=1), NOON + timedelta(hours=1))],
         "plan": None if plan is None else (plan.day, sorted(plan.problems)),
         "archive": house.archived(),
+        "budget": (month.committed, month.spent, sorted(month.open)),
+        "charges": [(c.id, c.cost, c.booked) for c in sorted(owner.charges.of_day(NOON.date()), key=lambda c: c.id)],
         "incidents": house.incidents(),
         "journal": house.facts(),
         "discord": house.told(),

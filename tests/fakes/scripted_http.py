@@ -147,6 +147,6 @@ class ScriptedServer:
 
 def _message(status: int, body: object, headers: dict[str, str]) -> bytes:
     payload = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [f"HTTP/1.1 {status} {responses[status]}", f"Content-Length: {len(payload)}"]
+    lines = [f"HTTP/1.1 {status} {responses.get(status, 'Unnamed')}", f"Content-Length: {len(payload)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode() + payload

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.mutants.broker_stops import BROKER_STOPS
+from tests.mutants.budget import BUDGET, BUDGET_REQUIRED
 from tests.mutants.mutant import Edit, Mutant
 from tests.mutants.past_the_book import PAST_THE_BOOK
 
@@ -56,6 +57,7 @@ _NOT_WEIGHED_AGAIN: Final = (
 """Send what was prepared, whatever the gate says now."""
 
 REQUIRED: Final = (
+    *BUDGET_REQUIRED,
     Mutant(
         name="order recorded after sending",
         breaks="the ledger knows of an order before it leaves",
@@ -1539,4 +1541,5 @@ MUTANTS: Final = (
     *RECONCILIATION,
     *PAST_THE_BOOK,
     *TELLING,
+    *BUDGET,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -33,6 +34,7 @@ from shared.domain.assets import Symbol
 from shared.domain.bars import Bar
 from shared.domain.errors import Stop
 from shared.domain.intents import OrderType
+from shared.domain.model_prices import HAIKU, SONNET
 from tests.fakes.discord import DiscordDouble
 from tests.fakes.house import ACCOUNT, TEMPLATE
 from tests.fakes.yahoo import YahooDouble
@@ -50,7 +52,21 @@ GIVEN: Final = {
     "MailTo": "owner@example.com",
     "OperatorEmail": "owner@example.com",
     "Watchlist": "TSLA,NVDA",
+    "ModelPrices": json.dumps(
+        [
+            {
+                "model": model,
+                "since": "2026-01-01",
+                "input": "1",
+                "output": "5",
+                "cache_read": "0.1",
+                "cache_write": "1.25",
+            }
+            for model in (HAIKU, SONNET)
+        ]
+    ),
 }
+"""What the stories are told under; they happen before the shipped prices begin."""
 EVERYTHING: Final = frozenset(OrderType)
 
 

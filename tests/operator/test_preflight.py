@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -18,8 +19,10 @@ from shared.adapters.memory.clock import SimulatedClock
 from shared.bootstrap.cloud import EVERY_SECRET
 from shared.domain.gate import FractionalSupport
 from shared.domain.intents import OrderType
+from shared.domain.model_prices import HAIKU, OPUS, SONNET
 from shared.domain.reconciliation import BrokerFacts
 from tests.fakes.discord import GONE, DiscordDouble
+from tests.fakes.scripted_http import ScriptedServer, Step, reply
 from tests.operator.deployment import EVENING, NOON, NVDA, TSLA, Deployment, Done, results
 
 EARLY = '{"deadLetterTargetArn": "%s", "maxReceiveCount": 1}'
@@ -375,6 +378,10 @@ def test_no_secret_is_printed_whatever_fails() -> None:
     with Deployment() as deployed:
         deployed.ready()
         deployed.store(alpaca_live_key_id="AKSIMULATOR", alpaca_live_secret="simulated-live")
+        deployed.store(
+            anthropic_api_key="claude-key-1", deepseek_api_key="deepseek-key-1", gemini_api_key="gemini-key-1"
+        )
+        deployed.environment["HEARTHWATCH_ANTHROPIC_URL"] = deployed.discord.address.rpartition("/")[0]
         done = deployed.run("preflight")
         secrets = deployed.stored()
 
@@ -498,3 +505,66 @@ def test_a_probe_that_cannot_be_canceled_is_named() -> None:
         assert "the probe preflight-limit-20260610T160300.000000 of 0.02 TSLA may still rest" in done.out
         assert "cancel it at Alpaca, on the paper account" in done.out
         assert deployed.ports.probes.get() is None
+
+
+# models
+
+
+OFFERED = {"data": [{"id": f"{HAIKU}-20261007"}, {"id": SONNET}, {"id": "something-else"}]}
+EXPIRED = json.dumps([{"model": HAIKU, "since": "2026-01-01", "until": "2026-06-01", "input": "1", "output": "5"}])
+
+
+def test_prices_limits_and_a_missing_key_are_told_and_opus_is_a_note() -> None:
+    with Deployment(BudgetDay="4.50", BudgetMonth="90") as deployed:
+        done = deployed.ready().run("preflight", "--quiet")
+
+    assert [results(done)[name] for name in ("models", "model keys", "budget")] == ["ok", "ok", "ok"]
+    assert f"{HAIKU}, {SONNET} priced today; not asked: {OPUS}: its price is not confirmed yet" in done.out
+    assert "anthropic-api-key is not stored, so anthropic is not asked" in done.out
+    assert "today $0.00 of $4.50, this month $0.00 of $90.00" in done.out
+    assert "not stored. Without it the rules decide alone." in done.out
+
+
+def test_a_model_on_a_rung_without_a_price_is_named_and_stops_no_schedule() -> None:
+    with Deployment(ModelPrices=EXPIRED) as deployed:
+        done = deployed.ready().run("preflight", "--quiet")
+
+    assert (done.code, wrong(done)) == (0, {"models": "warning"})
+    assert f"{HAIKU}: its price expired on 2026-06-01" in done.out
+    assert f"{SONNET}: its price begins on 2026-09-28" in done.out
+
+
+def test_prices_that_cannot_be_read_are_named_by_row_and_field() -> None:
+    with Deployment(ModelPrices='[{"model": "a", "since": "soon"}]') as deployed:
+        done = deployed.ready().run("preflight", "--quiet")
+
+    assert (done.code, wrong(done)) == (1, {"settings": "failed", "models": "failed", "budget": "failed"})
+    assert "HEARTHWATCH_MODEL_PRICES is not usable: model prices: row 1: input" in done.out
+
+
+@pytest.mark.parametrize(
+    ("step", "result", "said"),
+    [
+        (reply(200, OFFERED), "ok", "anthropic takes the key and offers 3 models"),
+        (reply(200, {"data": [{"id": SONNET}]}), "warning", f"anthropic does not offer {HAIKU}"),
+        (reply(401, {}), "warning", "Claude does not take this key"),
+    ],
+)
+def test_a_stored_key_is_tried_and_nothing_is_asked(step: Step, result: str, said: str) -> None:
+    with Deployment() as deployed, ScriptedServer(step) as server:
+        deployed.ready().store(anthropic_api_key="claude-key-1", gemini_api_key="gemini-key-1")
+        deployed.environment["HEARTHWATCH_ANTHROPIC_URL"] = server.url
+        done = deployed.run("preflight", "--quiet")
+
+    assert (done.code, results(done)["model keys"]) == (0, result)
+    assert said in done.out
+    assert [request.method for request in server.arrived] == ["GET"]
+
+
+def test_a_day_that_was_closed_is_told_with_its_reason() -> None:
+    with Deployment() as deployed:
+        deployed.ready().ports.budgets.close_day(NOON.date(), "the provider's own limit is reached")
+        done = deployed.run("preflight", "--quiet")
+
+    assert results(done)["budget"] == "warning"
+    assert "nothing more today: the provider's own limit is reached" in done.out

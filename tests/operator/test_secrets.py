@@ -6,13 +6,19 @@ from datetime import timedelta
 
 import pytest
 
-from hearthwatch.operator.secret_kinds import EVERY_NAME, KINDS
+from hearthwatch.operator import model_keys
+from hearthwatch.operator.secret_kinds import EVERY_NAME, KINDS, MODELS, SecretKind
 from hearthwatch.operator.secrets import ages_text
 from local_stack.cloud.door import Misbehaviour
 from shared.bootstrap.cloud import EVERY_SECRET
+from shared.bootstrap.models import KEYS
+from shared.domain.providers import ANTHROPIC
 from tests.fakes.discord import GONE, PROXY_PAGE, TOKEN, DiscordDouble
+from tests.fakes.scripted_http import ScriptedServer, Step, drip, endless, hang_up, reply
 from tests.operator.deployment import LIVE_KEY_ID, LIVE_SECRET, Deployment, Done
 
+LEFT_OUT = ["", "", ""]
+"""What is answered where models are asked for."""
 NEW_KEY_ID, NEW_SECRET = "PKSUCCESSOR", "simulated-successor"
 PAPER = ("alpaca-paper-key-id", "alpaca-paper-secret")
 
@@ -31,7 +37,7 @@ def test_the_kinds_are_all_the_secrets_there_are() -> None:
 
 def test_each_secret_is_asked_for_tried_and_stored() -> None:
     with Deployment() as deployed:
-        typed = ["y", deployed.exchange.key_id, deployed.exchange.secret, "n", "y", deployed.discord.address]
+        typed = ["y", deployed.exchange.key_id, deployed.exchange.secret, "n", "y", deployed.discord.address, *LEFT_OUT]
         done = deployed.run("secrets", typed=typed, interactive=True)
 
         assert (done.code, done.problem) == (0, "")
@@ -46,7 +52,7 @@ def test_each_secret_is_asked_for_tried_and_stored() -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.title)
 def test_the_guide_says_what_each_is_for_and_where_it_comes_from(kind: object) -> None:
     with Deployment() as deployed:
-        done = deployed.run("secrets", typed=["n", "n", "n"], interactive=True)
+        done = deployed.run("secrets", typed=["n", "n", "n", *LEFT_OUT], interactive=True)
 
     assert all(words in done.out for words in (kind.title, kind.what_for, kind.where))  # type: ignore[attr-defined]
     assert "make preflight" in done.out
@@ -55,7 +61,7 @@ def test_the_guide_says_what_each_is_for_and_where_it_comes_from(kind: object) -
 def test_wrong_answers_are_explained_and_asked_for_again() -> None:
     with Deployment() as deployed:
         right = [deployed.exchange.key_id, deployed.exchange.secret]
-        typed = ["y", LIVE_KEY_ID, "whatever-it-is", right[0], "not-the-secret", *right, "n", "n"]
+        typed = ["y", LIVE_KEY_ID, "whatever-it-is", right[0], "not-the-secret", *right, "n", "n", *LEFT_OUT]
         done = deployed.run("secrets", typed=typed, interactive=True)
 
         assert "alpaca-paper-key-id: this is a live key, expected a paper key (PK...)" in done.out
@@ -65,7 +71,7 @@ def test_wrong_answers_are_explained_and_asked_for_again() -> None:
 
 def test_an_empty_answer_leaves_everything_as_it_was() -> None:
     with Deployment() as deployed:
-        done = deployed.run("secrets", typed=["y", "", "n", "n"], interactive=True)
+        done = deployed.run("secrets", typed=["y", "", "n", "n", *LEFT_OUT], interactive=True)
 
         assert "Left as it was." in done.out
         assert deployed.stored() == {}
@@ -228,3 +234,62 @@ def test_a_store_that_refuses_is_one_line() -> None:
 
         assert (done.code, deployed.stored()) == (2, {})
         assert "writing /hearthwatch/alpaca-paper-key-id: AWS answered AccessDenied" in done.problem
+
+
+LISTED = {"data": [{"id": "some-model"}, {"id": "another"}], "models": [{"name": "models/some-model"}] * 2}
+NEW_KEY = "model-key-of-somebody"
+
+
+def asked_of(server: ScriptedServer, deployed: Deployment) -> dict[str, str]:
+    """Let every provider of models be one server."""
+    return {**deployed.environment, **{f"HEARTHWATCH_{name.upper()}_URL": server.url for name in KEYS}}
+
+
+@pytest.mark.parametrize("kind", MODELS, ids=lambda kind: kind.title)
+def test_the_key_of_a_model_is_tried_by_a_list_that_costs_nothing(kind: SecretKind) -> None:
+    with Deployment() as deployed, ScriptedServer(reply(200, LISTED)) as server:
+        done = deployed.run("secrets", typed=[f"{kind.names[0]}={NEW_KEY}"], environment=asked_of(server, deployed))
+
+        assert f"{kind.title} lists 2 models; nothing was asked of any" in done.out
+        assert deployed.stored() == {kind.names[0]: NEW_KEY}
+        assert [request.method for request in server.arrived] == ["GET"]
+        assert "models" in server.arrived[0].target
+        assert NEW_KEY not in everything_said(done) + server.arrived[0].target
+
+
+def test_the_keys_of_models_are_asked_for_last_and_need_not_be_given() -> None:
+    with Deployment() as deployed, ScriptedServer(reply(200, LISTED)) as server:
+        typed = ["n", "n", "n", "y", NEW_KEY, "y", "", ""]
+        done = deployed.run("secrets", typed=typed, interactive=True, environment=asked_of(server, deployed))
+
+        assert (done.code, deployed.stored()) == (0, {KEYS[ANTHROPIC]: NEW_KEY})
+        assert "Store it now? Without it the rules decide alone. [y/N]" in done.out
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (
+            reply(401, {"error": {"message": f"invalid x-api-key {NEW_KEY}"}}),
+            "Claude does not take this key (HTTP 401)",
+        ),
+        (reply(403, b"<html>"), "does not take this key"),
+        (reply(529, {}), "Claude answered 529"),
+        (reply(200, b"<html>welcome to this hotel</html>"), "something in between answered"),
+        (reply(200, {"data": "none"}), "something in between answered"),
+        (hang_up, "no answer from Claude"),
+        (endless, "too large"),
+        (drip, "too large or too slow"),
+    ],
+)
+def test_a_key_of_a_model_that_does_not_work_is_not_stored(
+    step: Step, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_keys, "REPLY_SECONDS", 0.5)
+    with Deployment() as deployed, ScriptedServer(step) as server:
+        done = deployed.run("secrets", typed=[f"ANTHROPIC_API_KEY={NEW_KEY}"], environment=asked_of(server, deployed))
+
+        assert (done.code, deployed.stored()) == (2, {})
+        assert said in done.problem
+        assert "\n" not in done.problem
+        assert NEW_KEY not in everything_said(done)

@@ -9,14 +9,18 @@ from typing import Any
 
 import pytest
 
+from hearthwatch.simulation.asking import Asking
 from hearthwatch.simulation.chance import CALM
 from hearthwatch.simulation.versions import Shelf, Version
 from hearthwatch.simulation.world import Outcome, Scenario, run
 from shared.bootstrap.offline import OFFLINE_ACCOUNT
 from shared.contracts.stored import TRADING_STATE, NewerSchema
 from shared.domain import protection, reconciliation
+from shared.domain.budget import No
+from shared.domain.charges import Booked
 from shared.domain.positions import Position
 from shared.domain.protection import Standing, Step, Traffic
+from shared.domain.questions import Ending
 from shared.domain.reconciliation import DifferenceKind
 from shared.domain.trading_state import trading_state
 from shared.use_cases import reconcile_orders
@@ -78,6 +82,29 @@ def test_an_action_that_is_not_applied_is_missed(monkeypatch: pytest.MonkeyPatch
 def test_a_stop_that_is_not_resized_after_a_part_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(protection.STEPS, (Standing.WRONG, Traffic.NONE), Step.WAIT)
     assert "should rest" in found(thin=1.0, by_hand=0.3, action=1.0)
+
+
+ASKED = (
+    *(f"answer {ending}" for ending in Ending if ending not in (Ending.OTHER_STOP, Ending.UNREADABLE)),
+    *(f"booked {booked}" for booked in Booked if booked is not Booked.FREE),
+    *(f"reserve {why}" for why in (No.USED_ID, No.DAY_CLOSED, No.MONTH_SPENT, No.ENVELOPE_SPENT)),
+    *(f"reserve {why}" for why in (No.DECISIONS_COUNTED, No.NO_GRANT)),
+    "told budget_warning", "told budget_spent", "told model_unpriced", "told work_parked",
+    "over midnight", "over the month's end",
+)  # fmt: skip
+
+
+def test_questions_end_in_all_their_ways_and_meet_every_limit_and_break_nothing() -> None:
+    runs = outcomes(bad_models=0.9, duplicate=0.25, crash=0.02, lose=0.05, refuse=0.05)
+    assert [str(o.violation) for o in runs if o.violation is not None] == []
+    asked: Counter[str] = sum((outcome.asked for outcome in runs), Counter())
+    assert [way for way in ASKED if not asked[way]] == []
+
+
+def test_whatever_becomes_of_questions_the_watch_decides_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    decisions = [run(Scenario(seed=seed)).decisions for seed in range(20)]
+    monkeypatch.setattr(Asking, "plan", lambda *given, **named: None)
+    assert [run(Scenario(seed=seed)).decisions for seed in range(20)] == decisions
 
 
 def test_an_older_version_can_neither_read_nor_overwrite_what_a_newer_one_wrote() -> None:

@@ -13,33 +13,47 @@ from hypothesis import strategies as st
 
 from shared.contracts.stored import (
     BROKER_FACTS,
+    CHARGE,
     COVERAGE,
+    GRANT,
     INCIDENT,
     INTENT,
     KILL_SWITCH,
+    KNOWN_ANSWER,
     LEDGER,
     LINK,
     LOSSES,
     MINUTE,
+    PENDING_BATCH,
     POSITION,
+    RESERVATION,
+    SWITCHES,
     TRADING_STATE,
     WATCHLIST,
     StoredForm,
 )
 from shared.domain.alerts import Alert, AlertKind, AlertRules, Channel, Delivery, DeliveryState, Severity, open_incident
 from shared.domain.alerts import Incident as AlertIncident
+from shared.domain.budget import DecisionId, Envelope, Grant, GrantId, Reservation, ReservationId
+from shared.domain.calls import Call, Rung, WorkId
+from shared.domain.calls import Purpose as CallPurpose
+from shared.domain.charges import Booked, Charge
 from shared.domain.coverage import Coverage, PublishedCoverage
 from shared.domain.intents import Evidence, Intent, IntentState, OrderType, Purpose, Reason, Side, TimeInForce
 from shared.domain.journal import Fact, Link, next_link
 from shared.domain.ledger import Ledger, SentEntry, Tried
 from shared.domain.losses import Losses, Period
+from shared.domain.model_prices import HAIKU, OPUS, SONNET, Usage
 from shared.domain.positions import Position
 from shared.domain.protection import WantedStop, stop_intent, stop_purpose
+from shared.domain.providers import Switches
+from shared.domain.questions import PendingBatch, Task
 from shared.domain.quotes import Doubt, JudgedQuote
 from shared.domain.reconciliation import BrokerFacts, Difference, DifferenceKind, Doubted, Filled, Transfer
 from shared.domain.trading_state import HaltReason, KillSwitch, Level, Mode, SwitchMode, TradingState, trading_state
+from shared.ports.budget import KnownAnswer
 from shared.ports.prices import Minute
-from tests.unit.builders import AAPL, ACCOUNT, LOT, NOW, SECOND, TSLA, holding, intent, ledger_with
+from tests.unit.builders import AAPL, ACCOUNT, CYCLE, LOT, NOW, SECOND, TSLA, holding, intent, ledger_with
 from tests.unit.builders import MINUTE as A_MINUTE
 
 _DUST: Final = timedelta(microseconds=7)
@@ -163,6 +177,60 @@ def _link() -> Link:
     return next_link(None, Fact(kind="told", at=NOW, fields={"text": "“5 %” \\ 😀", "price": Decimal("1.50")}))
 
 
+def _reservation() -> Reservation:
+    return Reservation(
+        id=ReservationId("5f9c"),
+        issued_at=NOW + _DUST,
+        day=NOW.date(),
+        amount=56_560,
+        envelope=Envelope.NEWS,
+        expires_at=NOW + A_MINUTE,
+        call=Call(
+            provider="anthropic",
+            model=SONNET,
+            rung=Rung.SONNET,
+            purpose=CallPurpose.NEWS,
+            work=WorkId("article “5 %” 😀"),
+            cycle=CYCLE,
+        ),
+        prices="2026-10-07T00:00:00Z",
+        number=2,
+        decision=DecisionId("TSLA 15:30"),
+        grant=GrantId("g-1"),
+    )
+
+
+def pending_batch() -> PendingBatch:
+    """Give a batch of one request."""
+    return PendingBatch(
+        name="msgbatch_01HkcTjaV5uDC8jWR4ZsDV8d", provider="anthropic", submitted_at=NOW + _DUST, held=(_reservation(),)
+    )
+
+
+def _charge() -> Charge:
+    return Charge(
+        id=ReservationId("5f9c"),
+        at=NOW + _DUST,
+        day=NOW.date(),
+        provider="anthropic",
+        model=HAIKU,
+        rung=Rung.HAIKU,
+        purpose=CallPurpose.SHADOW,
+        envelope=Envelope.OTHER,
+        work=WorkId("case \ud800 7"),
+        cycle=CYCLE,
+        held=2_828,
+        cost=731,
+        booked=Booked.AT_MOST,
+        usage=Usage(input=6_000, output=262, cache_read=512, cache_write=1, batch=True, in_one_country=True),
+        latency=SECOND + _DUST,
+        ending="complete",
+        prices="2026-10-07T00:00:00Z",
+        request_id="req_1",
+        note="told by the provider",
+    )
+
+
 SPECIMENS: Final[Mapping[str, tuple[StoredForm[Any], Any]]] = {
     "ledger": (LEDGER, _ledger()),
     "intent": (INTENT, _intent()),
@@ -201,6 +269,19 @@ SPECIMENS: Final[Mapping[str, tuple[StoredForm[Any], Any]]] = {
     "incident": (INCIDENT, _incident()),
     "minute": (MINUTE, _minute()),
     "link": (LINK, _link()),
+    "reservation": (RESERVATION, _reservation()),
+    "grant": (GRANT, Grant(id=GrantId("g-1"), day=NOW.date(), amount=1_000_000, used=True)),
+    "charge": (CHARGE, _charge()),
+    "pending_batch": (PENDING_BATCH, pending_batch()),
+    "known_answer": (KNOWN_ANSWER, KnownAnswer('{"side": "buy \ud800 😀"}', NOW + A_MINUTE)),
+    "switches": (
+        SWITCHES,
+        Switches(
+            providers=MappingProxyType({"edge": True, "anthropic": False}),
+            rungs=MappingProxyType({Rung.OPUS: OPUS}),
+            tasks=MappingProxyType({Task.NEWS: HAIKU}),
+        ),
+    ),
 }
 """One value of each form in which no field is left at its default, but for what excludes each other."""
 
@@ -306,6 +387,45 @@ quotes = st.builds(
     suspect=st.none() | numbers,
     blind_since=st.none() | times,
 )
+tokens = st.integers(0, 10**9)
+usages = st.builds(
+    Usage,
+    input=tokens,
+    output=tokens,
+    cache_read=tokens,
+    cache_write=tokens,
+    batch=st.booleans(),
+    in_one_country=st.booleans(),
+)
+
+
+@st.composite
+def reservations(draw: st.DrawFn) -> Reservation:
+    issued_at = draw(times.filter(lambda at: at.year < 9000))
+    return Reservation(
+        id=ReservationId(draw(texts)),
+        issued_at=issued_at,
+        day=draw(st.dates()),
+        amount=draw(st.integers(1, 10**12)),
+        envelope=draw(st.sampled_from(Envelope)),
+        expires_at=issued_at + draw(st.timedeltas(_DUST, timedelta(days=9))),
+        call=draw(calls),
+        prices=draw(texts),
+        number=draw(versions),
+        decision=draw(st.none() | st.builds(DecisionId, texts)),
+        grant=draw(st.none() | st.builds(GrantId, texts)),
+    )
+
+
+calls = st.builds(
+    Call,
+    provider=texts,
+    model=texts,
+    rung=st.sampled_from(Rung),
+    purpose=st.sampled_from(CallPurpose),
+    work=texts,
+    cycle=st.none() | texts,
+)
 periods = st.builds(Period, began=st.dates(), since=times, equity=positive, tripped_at=st.none() | times)
 
 STRATEGIES: Final[Mapping[str, st.SearchStrategy[Any]]] = {
@@ -397,6 +517,40 @@ STRATEGIES: Final[Mapping[str, st.SearchStrategy[Any]]] = {
     ),
     "minute": st.builds(Minute, times, mapping(names, quotes)),
     "link": st.builds(Link, day=st.dates(date(1, 1, 1)), sequence=versions, previous=texts, body=texts, hash=texts),
+    "reservation": reservations(),
+    "grant": st.builds(Grant, id=texts, day=st.dates(), amount=versions, used=st.booleans()),
+    "charge": st.builds(
+        Charge,
+        id=texts,
+        at=times,
+        day=st.dates(),
+        provider=texts,
+        model=texts,
+        rung=st.sampled_from(Rung),
+        purpose=st.sampled_from(CallPurpose),
+        envelope=st.sampled_from(Envelope),
+        work=texts,
+        cycle=st.none() | texts,
+        held=versions,
+        cost=versions,
+        booked=st.sampled_from(Booked),
+        usage=st.none() | usages,
+        latency=st.none() | st.timedeltas(),
+        ending=texts,
+        prices=texts,
+        request_id=texts,
+        note=texts,
+    ),
+    "pending_batch": st.builds(
+        PendingBatch, name=texts, provider=texts, submitted_at=times, held=tuples(reservations())
+    ),
+    "known_answer": st.builds(KnownAnswer, texts, times),
+    "switches": st.builds(
+        Switches,
+        providers=mapping(texts, st.booleans()),
+        rungs=mapping(st.sampled_from(Rung), texts),
+        tasks=mapping(st.sampled_from(Task), texts),
+    ),
 }
 """Any value that the domain's own rules let be made."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local_stack.run.keys import KeysError, read_keys
+from local_stack.run.keys import KeysError, LocalKeys, read_keys
 
 WEBHOOK = "https://discord.com/api/webhooks/123456789012345678/a-token_of-letters"
 
@@ -19,8 +19,7 @@ def file(tmp_path: Path, text: str) -> Path:
 
 def test_no_file_and_an_empty_file_hold_no_keys(tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere", file(tmp_path, "\n# nothing\nALPACA_PAPER_KEY_ID=\nDISCORD_WEBHOOK_URL=''\n")):
-        keys = read_keys(path)
-        assert (keys.alpaca_key_id, keys.alpaca_secret, keys.discord_webhook) == (None, None, None)
+        assert read_keys(path) == LocalKeys()
 
 
 def test_keys_are_read_with_quotes_exports_comments_and_strangers(tmp_path: Path) -> None:
@@ -28,6 +27,7 @@ def test_keys_are_read_with_quotes_exports_comments_and_strangers(tmp_path: Path
         "export ALPACA_PAPER_KEY_ID=PKABC  # mine",
         "ALPACA_PAPER_SECRET='a#b c'",
         f'DISCORD_WEBHOOK_URL="{WEBHOOK}"',
+        "ANTHROPIC_API_KEY=sk-ant-api03-of_somebody-AA",
         "OTHER=1",
     ]
     keys = read_keys(file(tmp_path, "\n".join(lines)))
@@ -36,6 +36,9 @@ def test_keys_are_read_with_quotes_exports_comments_and_strangers(tmp_path: Path
     assert keys.alpaca_key_id == "PKABC"
     assert keys.alpaca_secret.get_secret_value() == "a#b c"
     assert keys.discord_webhook.get_secret_value() == WEBHOOK
+    assert keys.anthropic_key is not None
+    assert keys.anthropic_key.get_secret_value() == "sk-ant-api03-of_somebody-AA"
+    assert "of_somebody" not in repr(keys)
     assert "a#b" not in repr(keys)
     assert WEBHOOK not in repr(keys)
 
@@ -49,6 +52,8 @@ def test_keys_are_read_with_quotes_exports_comments_and_strangers(tmp_path: Path
         ("ALPACA_PAPER_SECRET=hidden", "ALPACA_PAPER_KEY_ID is missing"),
         ("DISCORD_WEBHOOK_URL=https://example.com/hidden", "DISCORD_WEBHOOK_URL is not usable"),
         ("DISCORD_WEBHOOK_URL=http://discord.com/api/webhooks/1/hidden", "DISCORD_WEBHOOK_URL is not usable"),
+        ("ANTHROPIC_API_KEY=hidden", "ANTHROPIC_API_KEY is not usable"),
+        ("ANTHROPIC_API_KEY=sk-ant-hidden 1234", "ANTHROPIC_API_KEY is not usable"),
         ("ALPACA_PAPER_KEY_ID: PK1234", "line 1: expected NAME=value"),
         ("# fine\n\nhidden words", "line 3: expected NAME=value"),
     ],
@@ -68,5 +73,4 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
 
 
 def test_the_example_file_is_read_and_holds_nothing() -> None:
-    keys = read_keys(Path(__file__).parents[2] / ".env.example")
-    assert (keys.alpaca_key_id, keys.alpaca_secret, keys.discord_webhook) == (None, None, None)
+    assert read_keys(Path(__file__).parents[2] / ".env.example") == LocalKeys()

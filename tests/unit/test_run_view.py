@@ -94,13 +94,14 @@ SNAPSHOT = Snapshot(
         ShownSchedule(name="prepare_session", next_at=AT + timedelta(hours=21, minutes=59)),
     ),
     page="http://127.0.0.1:8642",
+    models="$0.0029 of $5.00 today",
 )
 
 NARROW = """\
 Hearthwatch  PAPER   Wed 2026-06-10 10:31 New York, 14:31 UTC  60x
 Session open until 16:00; tick 62 of 391; account 11111111...
 exchange simulated  AWS embedded  Discord your webhook (real)  mail outbox
-Trading REDUCING (DATA STALE): stale data
+Trading REDUCING (DATA STALE): stale data  Models $0.0029 of $5.00 today
 Cash $25,000.50  Equity $33,123.46  Coverage % broker 0, software 92, none 8
 
 held   quantity   entry      last    stop  to stop      P/L  covered by
@@ -125,7 +126,7 @@ WIDE = """\
 Hearthwatch  PAPER   Wed 2026-06-10 10:31 New York, 14:31 UTC  60x
 Session open until 16:00; tick 62 of 391; account 11111111-2222-4333-8444-555555555555
 exchange simulated  AWS embedded  Discord your webhook (real)  mail outbox
-Trading REDUCING (DATA STALE): stale data
+Trading REDUCING (DATA STALE): stale data  Models $0.0029 of $5.00 today
 Cash $25,000.50  Equity $33,123.46  Coverage % broker 0, software 92, none 8
 
 held   quantity   entry      last    stop  to stop      P/L  covered by
@@ -225,7 +226,7 @@ def test_the_first_snapshot_tells_everything_there_is() -> None:
         f"2026-06-10 10:31 alert critical (discord, email): {STOP}",
         "2026-06-10 10:31 alert info (nobody yet): KO [bold]moved[/bold] -22.00 %",
         "2026-06-10 10:31 tick 62 of 391: 3 held, cash $25,000.50, equity $33,123.46, "
-        "coverage 0 % broker, 92 % software, 8 % none",
+        "coverage 0 % broker, 92 % software, 8 % none, models $0.0029 of $5.00 today",
     ]
 
 

@@ -146,6 +146,15 @@ def test_what_is_no_utc_time_is_not_written(bad: Any) -> None:
         LEDGER.dumps(replace(ledger_with(), quiet_until=bad))
 
 
+@pytest.mark.parametrize("bad", ["1.5", '"7"', "true", "1e3", "99999999999999999999999999"])
+def test_span_of_time_is_whole_microseconds(bad: str) -> None:
+    body = golden(stored.CHARGE, 1).replace('"latency":1000007', f'"latency":{bad}')
+
+    assert read(stored.CHARGE, golden(stored.CHARGE, 1)).latency == timedelta(seconds=1, microseconds=7)
+    with pytest.raises(Unreadable, match=r"latency: expected (a )?whole"):
+        read(stored.CHARGE, body)
+
+
 @pytest.mark.parametrize("kind", [float, object, list[str], dict[str, str], str | int, tuple[str, int], complex])
 def test_types_without_an_exact_text_have_no_form(kind: Any) -> None:
     with pytest.raises(InvalidValue, match=r"a type that has an exact text|one type"):

@@ -39,7 +39,7 @@ _NAME: Final = re.compile(r"#(\w+)")
 _LONGEST_NAME: Final = 256
 _HASHED: Final = "sha256:"
 
-Attribute = str | int
+Attribute = str | int | frozenset[str]
 Item = Mapping[str, Attribute]
 
 
@@ -62,6 +62,28 @@ class Condition(NamedTuple):
 
 ABSENT: Final = Condition("attribute_not_exists(#pk)")
 """Nothing is stored under the key."""
+
+
+class Change(NamedTuple):
+    """What an update does to an item: attributes to set, numbers or sets to add to what is there, and what goes."""
+
+    sets: Mapping[str, Attribute] = {}
+    adds: Mapping[str, Attribute] = {}
+    removes: Sequence[str] = ()
+
+    def __or__(self, other: Change) -> Change:
+        return Change({**self.sets, **other.sets}, {**self.adds, **other.adds}, (*self.removes, *other.removes))
+
+
+class Updated(NamedTuple):
+    """How an update ended: whether it stands, and the item after it or the one that stood in its way.
+
+    `repeated` says that the client had sent it before, so that it may have stood for a moment although it is not done.
+    """
+
+    done: bool
+    item: Item | None
+    repeated: bool = False
 
 
 class _Standing(NamedTuple):
@@ -119,6 +141,38 @@ class Table:
         if standing is not None:
             raise self._lost(key, standing, version)
 
+    def update(
+        self, key: Key, change: Change, *, schema: int, token: str | None = None, when: Condition | None = None
+    ) -> Updated:
+        """Change attributes of an item, or of a new one, in the table itself, if a condition holds.
+
+        `token` is for a caller that stores it in an attribute too, to know its own write when others went over it.
+        What an update adds could be added twice when its answer is lost and another write follows before the repeat:
+        `when` must not hold any more once the update stands.
+        """
+        token = token or uuid4().hex
+        request = _update_expression(change, {"schema": schema, "token": token})
+        condition = _guarded(_not_done(token) if when is None else all_of(_not_done(token), when), schema)
+        expression = _expression("ConditionExpression", condition)
+        for part in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
+            request[part] = {**request[part], **expression.pop(part)}
+        answer, standing = self._attempt(
+            self._client.update_item,
+            "UpdateItem",
+            Key=_wire(key._asdict()),
+            ReturnValues="ALL_NEW",
+            **request,
+            **expression,
+        )
+        if standing is None:
+            with talking_to(f"{self.name}: UpdateItem"):
+                return Updated(True, _plain(answer["Attributes"]))
+        if standing.item is not None:
+            if standing.item.get("token") == token:
+                return Updated(True, standing.item)
+            self._refuse_newer(key, standing.item, schema)
+        return Updated(False, standing.item, standing.repeated)
+
     def delete(self, key: Key, *, schema: int, when: Condition) -> bool:
         """Remove an item if a condition holds of it, and say whether it did."""
         return self._delete(key, schema, when) is None
@@ -163,16 +217,19 @@ class Table:
 
     def _write(self, call: Any, operation: str, **request: Any) -> _Standing | None:
         """Send a conditional write; give what stands in its way."""
+        return self._attempt(call, operation, **request)[1]
+
+    def _attempt(self, call: Any, operation: str, **request: Any) -> tuple[Mapping[str, Any], _Standing | None]:
         with talking_to(f"{self.name}: {operation}"):
             try:
-                require_signed(call(TableName=self.name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **request))
+                answer = call(TableName=self.name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **request)
+                return require_signed(answer), None
             except ClientError as error:
                 if code_of(error) not in CONFLICTS:
                     raise
                 stored: Any = error.response.get("Item")
                 repeated = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
-                return _Standing(_plain(stored) if stored else None, repeated)
-        return None
+                return {}, _Standing(_plain(stored) if stored else None, repeated)
 
     def _lost(self, key: Key, standing: _Standing, version: int) -> Conflict | Unavailable:
         if standing.repeated:
@@ -217,6 +274,29 @@ def key_part(text: str) -> str:
     return _HASHED + sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def all_of(*conditions: Condition) -> Condition:
+    """Want every one of several conditions, each of which stays apart in brackets."""
+    values: dict[str, Attribute] = {}
+    for condition in conditions:
+        values |= condition.values
+    return Condition(" AND ".join(f"({condition.text})" for condition in conditions), values)
+
+
+def at_most(name: str, most: int) -> Condition:
+    """Let a counter, absent while it is zero, be at most so much; below zero it never is."""
+    bound = Condition(f"#{name} <= :most_{name}", {f"most_{name}": most})
+    return bound if most < 0 else absent(name) | bound
+
+
+def absent(name: str) -> Condition:
+    """Let an item have no attribute of a name."""
+    return Condition(f"attribute_not_exists(#{name})")
+
+
+def _not_done(token: str) -> Condition:
+    return absent("token") | Condition("#token <> :token", {"token": token})
+
+
 def _of_version(version: int) -> Condition:
     return Condition("#version = :version", {"version": version}) if version else ABSENT
 
@@ -224,7 +304,7 @@ def _of_version(version: int) -> Condition:
 def _guarded(when: Condition | None, schema: int) -> Condition:
     """Add to a condition that nothing newer than a schema stands there."""
     known = ABSENT | Condition("#schema <= :schema", {"schema": schema})
-    return known if when is None else Condition(f"({known.text}) AND ({when.text})", {**known.values, **when.values})
+    return known if when is None else all_of(known, when)
 
 
 def _expression(kind: str, wanted: Condition) -> dict[str, Any]:
@@ -238,8 +318,28 @@ def _expression(kind: str, wanted: Condition) -> dict[str, Any]:
     return request
 
 
+def _update_expression(change: Change, marks: Item) -> dict[str, Any]:
+    """Write a change as an expression in which every attribute stands under its own name."""
+    clauses = {
+        "SET": [f"#{name} = :{name}" for name in marks] + [f"#{name} = :set_{name}" for name in change.sets],
+        "ADD": [f"#{name} :add_{name}" for name in change.adds],
+        "REMOVE": [f"#{name}" for name in change.removes],
+    }
+    values: dict[str, Attribute] = {**marks}
+    values |= {f"set_{name}": value for name, value in change.sets.items()}
+    values |= {f"add_{name}": value for name, value in change.adds.items()}
+    text = " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts)
+    return _expression("UpdateExpression", Condition(text, values))
+
+
 def _wire(item: Item) -> dict[str, Any]:
-    return {name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in item.items()}
+    return {name: _typed(value) for name, value in item.items()}
+
+
+def _typed(value: Attribute) -> dict[str, Any]:
+    if isinstance(value, int):
+        return {"N": str(value)}
+    return {"S": value} if isinstance(value, str) else {"SS": sorted(value)}
 
 
 def _plain(stored: Mapping[str, Any]) -> Item:
@@ -247,13 +347,17 @@ def _plain(stored: Mapping[str, Any]) -> Item:
 
 
 def _attributes(stored: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, Attribute]]:
-    """Read text and whole numbers, all that is ever stored here; anything else was put there by another hand."""
+    """Read text, whole numbers and sets of texts, all that is ever stored here; the rest is by another hand."""
     for name, value in stored:
         if "S" in value:
             yield name, value["S"]
         elif "N" in value and value["N"].lstrip("-").isdigit():
             yield name, int(value["N"])
+        elif "SS" in value:
+            yield name, frozenset(value["SS"])
 
 
 def _bytes(value: Attribute) -> int:
-    return len(value.encode()) if isinstance(value, str) else _NUMBER_BYTES
+    if isinstance(value, int):
+        return _NUMBER_BYTES
+    return len(value.encode()) if isinstance(value, str) else sum(map(_bytes, value))

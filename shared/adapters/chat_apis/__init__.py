@@ -1,0 +1,1 @@
+"""Models behind plain HTTP: DeepSeek and Gemini, both optional and off as shipped."""

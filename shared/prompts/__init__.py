@@ -1,0 +1,1 @@
+"""The texts that models are asked with, each a version of its own."""
