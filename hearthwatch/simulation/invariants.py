@@ -444,7 +444,8 @@ class Checks:
             rests = intent.state in (IntentState.ACKED, IntentState.PARTIALLY_FILLED) and not (
                 intent.is_entry and entries_stopped
             )
-            if not waits_for_open and not rests:
+            follows = intent.rests and intent.state is IntentState.PREPARED and intent.symbol in self._moving
+            if not waits_for_open and not rests and not follows:
                 raise Violation(
                     10 if not intent.is_entry or not entries_stopped else 4, f"{intent.id} is still {intent.state}"
                 )

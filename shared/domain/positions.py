@@ -101,8 +101,12 @@ class Position:
         return replace(self, high_since_entry=max(price, self.average_entry_price))
 
     def unapplied(self, known: Iterable[CorporateAction], today: date) -> Sequence[CorporateAction]:
-        """Choose the actions that went ex up to `today`, the exchange's date, and are not in the figures yet."""
-        return [a for a in known if a.symbol == self.symbol and a.ex_date <= today and not self._has(a)]
+        """Choose the actions that went ex up to `today`, the exchange's date, and are not in the figures yet.
+
+        One that several sources name is one action, as the last of them gives it.
+        """
+        due = {a.key: a for a in known if a.symbol == self.symbol and a.ex_date <= today and not self._has(a)}
+        return list(due.values())
 
     def _has(self, action: CorporateAction) -> bool:
         if action.ex_date == self.adjusted_through:

@@ -205,14 +205,17 @@ def _paid_in(differences: Iterable[Difference]) -> Decimal:
 def doubts(before: BrokerFacts, differences: Iterable[Difference]) -> Mapping[str, Doubted]:
     """Note each difference of a pass as doubted: since before, where it is as it was then.
 
-    Cash moves with every fill of ours, so there it is the gap that has to be the same.
+    Cash moves with every fill of ours, so there it is the gap that has to be the same; but a sum between what was
+    expected then and is now may be an answer from between the passes, late by as much as the one before.
     """
     noted = {}
     for difference in differences:
         numbers = (difference.expected, difference.found)
         known = before.doubted.get(difference.subject, Doubted(difference.at, difference.at, *numbers, passes=0))
         if difference.kind is DifferenceKind.CASH:
-            same = known.found - known.expected == difference.found - difference.expected
+            low, high = sorted((known.expected, difference.expected))
+            may_be_late = low <= difference.found <= high
+            same = known.found - known.expected == difference.found - difference.expected and not may_be_late
         else:
             same = (known.expected, known.found) == numbers
         since = known.since if same else difference.at

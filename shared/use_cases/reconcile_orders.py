@@ -108,7 +108,7 @@ class ReconcileRules:
     A SENT intent belongs to its executor until `lease` after the send; an order that the broker does not know
     `send_deadline` after the send never arrived. With nothing open a pass runs every `cadence`. The broker's answers on
     orders, positions and cash agree with each other after `settles_in`; once one was doubted for `longest_doubt`, in
-    `most_doubts` passes, every difference counts.
+    `most_doubts` passes, every difference counts that is not younger than `settles_in` itself.
     """
 
     lease: timedelta = timedelta(seconds=60)
@@ -322,17 +322,13 @@ class ReconcileOrders:
         """Say whether an answer that is behind the others may be all that differs: a later pass decides then.
 
         That can only be where an order of ours is open, or was a moment ago: its fill shows in one answer and not yet
-        in another. A difference that is still there once the answers have had their time is believed.
+        in another. A difference that is still there once the answers have had their time is believed. One whose numbers
+        never stand still is believed in the end, in the first pass that finds no new one beside it.
         """
         noted, now = doubts(before, differences), picture.at
-        if any(self.rules.is_over(doubted, now) for doubted in noted.values()):
-            return False
-        doubtful = [
-            difference
-            for difference in differences
-            if difference.kind is not DifferenceKind.FOREIGN_ORDER
-            and now - noted[difference.subject].since < self.rules.settles_in
-        ]
+        over = any(self.rules.is_over(doubted, now) for doubted in noted.values())
+        fresh = {s for s, d in noted.items() if now - (d.first if over else d.since) < self.rules.settles_in}
+        doubtful = [d for d in differences if d.kind is not DifferenceKind.FOREIGN_ORDER and d.subject in fresh]
         if not doubtful:
             return False
         ledger = self.ledgers.load(self.account)
@@ -391,7 +387,7 @@ class ReconcileOrders:
         """
         known = late
         if mine.adjusted_through < today:
-            known = (*late, *known_actions(self.actions, [mine.symbol], mine.adjusted_through - LATE_BY, today))
+            known = (*known_actions(self.actions, [mine.symbol], mine.adjusted_through - LATE_BY, today), *late)
         return mine.caught_up(known, today) if mine.unapplied(known, today) else mine
 
     def _split_as(self, mine: Position, theirs: HeldPosition, today: date, at: datetime) -> Position:

@@ -40,8 +40,8 @@ PAST_THE_BOOK: Final = (
         edits=(
             Edit(
                 _RECONCILE,
-                "            and now - noted[difference.subject].since < self.rules.settles_in\n",
-                "",
+                "d.kind is not DifferenceKind.FOREIGN_ORDER and d.subject in fresh",
+                "d.kind is not DifferenceKind.FOREIGN_ORDER",
             ),
         ),
         test=f"{_LATE}::test_a_trade_by_hand_beside_an_open_order_is_told_by_the_second_pass",
@@ -57,6 +57,30 @@ PAST_THE_BOOK: Final = (
             ),
         ),
         test=f"{_LATE}::test_numbers_that_never_stand_still_are_believed_after_five_minutes",
+    ),
+    Mutant(
+        name="new difference believed with an old one",
+        breaks="a late answer is looked at once more though another difference has been doubted for long enough",
+        edits=(
+            Edit(
+                _RECONCILE,
+                "if now - (d.first if over else d.since) < self.rules.settles_in}",
+                "if not over and now - d.since < self.rules.settles_in}",
+            ),
+        ),
+        test=f"{_LATE}::test_a_fill_that_shows_late_is_no_trade_by_hand_though_another_difference_is_believed_by_now",
+    ),
+    Mutant(
+        name="moving difference held up for ever",
+        breaks="a difference holds up another only in its first seconds",
+        edits=(Edit(_RECONCILE, "(d.first if over else d.since)", "d.since"),),
+        test=f"{_LATE}::test_a_new_difference_holds_up_an_old_one_for_one_pass_however_it_moves",
+    ),
+    Mutant(
+        name="cash late by equal fills believed",
+        breaks="cash that two passes may both have read one fill too early is no money moved by hand",
+        edits=(Edit(_RECONCILIATION, " and not may_be_late", ""),),
+        test=f"{_LATE}::test_cash_that_is_late_by_one_of_several_equal_fills_in_pass_after_pass_tells_nothing",
     ),
     Mutant(
         name="doubt of the evening counts in the morning",
@@ -81,6 +105,19 @@ PAST_THE_BOOK: Final = (
         breaks="a book is carried over known actions before it is compared with the first facts",
         edits=(Edit(_RECONCILE, "_first_differences(carried, facts), ()", "_first_differences(ours, facts), ()"),),
         test="tests/use_cases/test_late_actions.py::test_the_very_first_pass_carries_the_book_over_a_known_split",
+    ),
+    Mutant(
+        name="split that two sources name applied twice",
+        breaks="an action is in a position's figures once, whoever names it",
+        edits=(
+            Edit(
+                "shared/domain/positions.py",
+                "        return list(due.values())\n",
+                "        return [a for a in known if a.symbol == self.symbol and a.key in due]\n",
+            ),
+        ),
+        test="tests/use_cases/test_late_actions.py"
+        "::test_a_split_booked_after_a_pass_that_died_is_applied_once_though_the_plan_and_its_source_both_name_it",
     ),
     Mutant(
         name="no pass due while in doubt",

@@ -194,6 +194,13 @@ class TestCatchingUp:
             told = told.caught_up([FOUR, FOUR], TODAY)
         assert (told.quantity, told.average_entry_price) == (Decimal(40), Decimal(100))
 
+    def test_an_action_that_two_sources_name_in_the_first_look_is_applied_once(self) -> None:
+        told = holding("10", "400").caught_up([FOUR, PAID, FOUR, PAID], TODAY)
+        assert (told.quantity, told.average_entry_price) == (Decimal(40), Decimal("99.5"))
+
+    def test_of_two_ratios_for_one_split_the_later_word_counts(self) -> None:
+        assert holding("10", "400").caught_up([action(TODAY, "5"), FOUR], TODAY).quantity == Decimal(40)
+
     def test_an_action_that_became_known_after_the_days_look_is_applied(self) -> None:
         told = holding("10", "400").caught_up([], TODAY).caught_up([FOUR], TODAY)
         assert told.quantity == Decimal(40)

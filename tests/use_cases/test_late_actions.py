@@ -432,6 +432,19 @@ def test_a_split_that_the_broker_books_hours_after_its_day_began_is_no_differenc
     assert not set(day.desk.kinds()) & {AlertKind.POSITION_MISMATCH, AlertKind.LARGE_POSITION_CHANGE}
 
 
+def test_a_split_booked_after_a_pass_that_died_is_applied_once_though_the_plan_and_its_source_both_name_it() -> None:
+    day = Next(held(TSLA, "10", "100"), known=[split("4")])
+    knows = replace(day.desk.ports, sources=day.room, actions=KnownActions([split("4")]))
+    day.desk.use = UseCases(knows, OFFLINE_ACCOUNT, Rules())
+    day.desk.faults.fail("positions.put", DOWN)
+    with pytest.raises(Unavailable):
+        day.desk.reconcile()
+    day.desk.faults.mend()
+    booked(day, split("4"))
+    assert day.reconciled().differences == []
+    assert (day.position.quantity, day.position.average_entry_price) == (Decimal(40), Decimal(25))
+
+
 def test_shares_bought_by_hand_are_no_split() -> None:
     day = Next(held(TSLA, "10", "100"))
     day.desk.wait()

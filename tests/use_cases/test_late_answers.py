@@ -87,6 +87,19 @@ def test_a_fill_that_the_cash_does_not_show_yet_tells_nothing() -> None:
     assert AlertKind.CASH_MISMATCH not in desk.kinds()
 
 
+@pytest.mark.parametrize("between", [0, 1])
+def test_cash_that_is_late_by_one_of_several_equal_fills_in_pass_after_pass_tells_nothing(between: int) -> None:
+    desk = selling()
+    for seen in (0, between):
+        for _ in range(seen):
+            desk.trade(TSLA, "94", volume="20")
+        behind = Behind(desk.ports.broker, of=["account"])
+        desk.trade(TSLA, "94", volume="20")
+        assert reconcile(desk, behind).result is R.UNSETTLED
+    assert reconcile(desk).result is R.CLEAN
+    assert AlertKind.CASH_MISMATCH not in desk.kinds()
+
+
 def test_an_order_that_ended_and_is_still_listed_is_not_taken_for_a_lost_one() -> None:
     desk = selling()
     behind = Behind(desk.ports.broker, of=["live_orders"])
@@ -150,6 +163,43 @@ def test_numbers_that_never_stand_still_are_believed_after_five_minutes() -> Non
         results.append(reconcile(desk).result)
         desk.wait()
     assert results == [R.UNSETTLED] * 5 + [R.DIFFERENT]
+
+
+def test_a_fill_that_shows_late_is_no_trade_by_hand_though_another_difference_is_believed_by_now() -> None:
+    desk = Desk(held(TSLA, "10", "100"), held(AAPL, "10", "100"))
+    desk.breach(TSLA, "94")
+    desk.entry(AAPL, "1")
+    desk.place()
+    for minute in range(5):
+        desk.world.exchange.seed_position(AAPL, Decimal(9 - minute), Decimal(100))
+        assert reconcile(desk).result is R.UNSETTLED
+        desk.wait()
+    desk.world.exchange.seed_position(AAPL, Decimal(4), Decimal(100))
+    behind = Behind(desk.ports.broker, of=["positions"])
+    desk.trade(TSLA, "94")
+    desk.heard()
+    assert reconcile(desk, behind).result is R.UNSETTLED
+    assert desk.heard() == []
+
+    desk.wait(15 * SECOND)
+    desk.world.exchange.seed_position(AAPL, Decimal(3), Decimal(100))
+    report = reconcile(desk)
+    assert (report.result, [d.subject for d in report.differences]) == (R.DIFFERENT, [AAPL])
+
+
+def test_a_new_difference_holds_up_an_old_one_for_one_pass_however_it_moves() -> None:
+    desk = Desk(held(TSLA, "10", "100"), held(AAPL, "10", "100"))
+    desk.breach(TSLA, "94")
+    desk.entry(AAPL, "1")
+    desk.place()
+    results = []
+    for minute in range(7):
+        desk.world.exchange.seed_position(AAPL, Decimal(9 - minute), Decimal(100))
+        if minute >= 5:
+            desk.world.exchange.seed_position(TSLA, Decimal(14 - minute), Decimal(100))
+        results.append(reconcile(desk).result)
+        desk.wait()
+    assert results == [R.UNSETTLED] * 6 + [R.DIFFERENT]
 
 
 @pytest.mark.parametrize(
