@@ -140,8 +140,8 @@ class TestTheNetwork:
         self, ask: Ask, wire: Wire, slowly: Badly
     ) -> None:
         began = monotonic()
-        found = ask(slowly(wire.content_type), 1.5)
-        assert monotonic() - began < 2.5
+        found = ask(slowly(wire.content_type), 2.0)
+        assert monotonic() - began < 10
         assert (found.ending, found.billed) == (Ending.TIMED_OUT, Billed.UNKNOWN)
 
     @pytest.mark.parametrize("badly", [lambda _: hang_up, resetting, flooding], ids=["hung up", "reset", "flood"])
@@ -181,7 +181,7 @@ class TestOneAsk:
     def test_is_one_request_whatever_the_network_does(
         self, ask: Ask, wire: Wire, server: ScriptedServer, badly: Badly
     ) -> None:
-        ask(badly(wire.content_type), 1.5)
+        ask(badly(wire.content_type), 2.0)
         assert len(server.arrived) == 1
 
     def test_is_followed_nowhere_else(self, ask: Ask, server: ScriptedServer) -> None:
