@@ -204,6 +204,7 @@ ask: $(READY)
 ## RUNG=haiku=MODEL        the model of a rung
 ## TASK=news=MODEL         the model of a task on the edge
 ## RESET=1                 forget every change; back to what is shipped
+## WHY="cheaper"           the reason, for the record
 ## LOCAL=1                 the run on this machine instead of the deployed stack
 models: $(READY)
 	@$(TARGET); $(BIN)/python -m hearthwatch models $$target $(call option,--on,ON) $(call option,--off,OFF) \

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -46,6 +47,7 @@ COLUMNS: Final = (
 LARGEST: Final = 50_000_000
 """Bytes of a report that are read."""
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_COUNT: Final = re.compile(r"[0-9]{1,18}")
 _CENT: Final = 10_000
 """Micro-dollars."""
 
@@ -114,8 +116,10 @@ def read_report(path: Path) -> Sequence[Counted]:
         if path.stat().st_size > LARGEST:
             raise UnusableReport(f"{path} is larger than {LARGEST:,} bytes")
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise UnusableReport(f"{path} cannot be read: {problem}") from problem
+    except OSError as problem:
+        raise UnusableReport(f"{path} cannot be read: {problem.strerror}") from problem
+    except UnicodeDecodeError as problem:
+        raise UnusableReport(f"{path} cannot be read: it is not text in UTF-8") from problem
     rows = _json_rows(path, text) if text.lstrip()[:1] in ("{", "[") else _csv_rows(path, text)
     if not rows:
         raise UnusableReport(f"{path} names no day with any use")
@@ -137,7 +141,7 @@ def _json_rows(path: Path, text: str) -> list[Counted]:
             for bucket in page["data"]
             for result in bucket["results"]
         ]
-    except (KeyError, TypeError, ValueError, InvalidOperation) as problem:
+    except (AttributeError, KeyError, TypeError, ValueError, InvalidOperation) as problem:
         wanted = "a usage or cost report, grouped by model and by day"
         raise UnusableReport(f"{path} is not {wanted}: {type(problem).__name__} {problem}") from problem
 
@@ -190,12 +194,11 @@ def _csv_rows(path: Path, text: str) -> list[Counted]:
     missing = [wanted for wanted in ("day", "model", "input", "output") if not columns[wanted]]
     if missing:
         raise UnusableReport(f"{path} has no column for {', '.join(missing)}: it has {', '.join(found) or 'none'}")
-    rows = []
-    for number, row in enumerate(reader, start=2):
-        try:
-            rows.append(_csv_row(row, columns))
-        except ValueError as problem:
-            raise UnusableReport(f"{path}, line {number}: {problem}") from problem
+    rows: list[Counted] = []
+    try:
+        rows.extend(_csv_row(row, columns) for row in reader)
+    except (ValueError, csv.Error) as problem:
+        raise UnusableReport(f"{path}, line {reader.line_num}: {problem}") from problem
     return rows
 
 
@@ -213,10 +216,9 @@ def _csv_row(row: Mapping[str, str | None], columns: Mapping[str, Sequence[str]]
 def _tokens(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError(f"{value!r} is no number of tokens")
-    count = int(value)
-    if count < 0:
-        raise ValueError(f"{value!r} is no number of tokens")
-    return count
+    if not _COUNT.fullmatch(str(value).strip()):
+        raise ValueError(f"{str(value)[:40]!r} is no number of tokens")
+    return int(value)
 
 
 def _micros(text: str, unit: int) -> int:

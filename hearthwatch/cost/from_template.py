@@ -14,6 +14,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
+from yaml import YAMLError
+
 from hearthwatch.cost import plan
 from hearthwatch.cost.plan import Choices, Load, paid_calls
 from local_stack.cloud.cron import read_expression
@@ -22,6 +24,7 @@ from local_stack.cloud.stack import Place, Stack
 from local_stack.cloud.template import NotPlayed, Template
 from shared.adapters.powertools.metrics import UNITS
 from shared.bootstrap.telemetry import NAMESPACE, SERVICE
+from shared.domain.errors import Stop
 from shared.domain.forecast import (
     DAYS,
     HOURS,
@@ -99,8 +102,13 @@ def forecast_of(template: Template, choices: Choices, prices: PriceTable, source
 
 
 def read_template(path: Path) -> Template:
-    """Read a template with what it has no defaults for."""
-    return Template.read(path, GIVEN)
+    """Read a template with what it has no defaults for; raises Stop for a file that is none."""
+    try:
+        return Template.read(path, GIVEN)
+    except OSError as problem:
+        raise Stop(f"{path} cannot be read: {problem.strerror}") from problem
+    except (UnicodeDecodeError, YAMLError, KeyError, TypeError, AttributeError) as problem:
+        raise Stop(f"{path} is no template of SAM: {type(problem).__name__}") from problem
 
 
 def runs_of(schedule: DeployedSchedule) -> tuple[int, int]:

@@ -66,7 +66,8 @@ def run_grant(options: argparse.Namespace, here: Surroundings) -> int:
         granted = [grant for grant in month.grants.values() if grant.day == today]
         for left in (day_left(month, today, person.rules), month_left(month, person.rules)):
             person.say(_words(left))
-        person.say(f"Granted today: {len(granted)} of {person.rules.grants_a_day}.")
+        of_them = f", {dollars(month.granted(today))} of today's limit are for these calls alone" if granted else ""
+        person.say(f"Granted today: {len(granted)} of {person.rules.grants_a_day}{of_them}.")
         closed = month.day(today).closed
         if closed:
             person.say(f"The day is closed ({clean(closed, LONGEST_CELL)}): nothing is asked on it, allowed or not.")
@@ -78,7 +79,7 @@ def run_grant(options: argparse.Namespace, here: Surroundings) -> int:
         if isinstance(found, Denied):
             raise OperatorError(f"not granted: {REFUSED.get(found.why, found.why.value)}")
         person.say(f"Granted: {grant}")
-        person.say("Give this id with the question; it serves once, today.")
+        person.say(f"It serves one question, today: `ask --grant {grant}`.")
         return OK
 
 

@@ -86,7 +86,8 @@ def _of_the_day(report: Report) -> list[str]:
     day, rules = report.month.day(report.day), report.rules
     grants = [grant for grant in report.month.grants.values() if grant.day == report.day]
     used = sum(grant.used for grant in grants)
-    of_day = "" if not grants else f", {used} used, together {dollars(report.month.granted(report.day))}"
+    together = dollars(report.month.granted(report.day))
+    of_day = f", {used} used; {together} of the day's limit are for these calls alone" if grants else ""
     lines = [
         f"Decisions counted: {len(day.decisions)} of {rules.decisions}. Calls reserved: {day.calls}.",
         f"Allowances granted: {len(grants)} of {rules.grants_a_day}{of_day}.",

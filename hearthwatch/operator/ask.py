@@ -37,6 +37,7 @@ from shared.domain.questions import Answer, Ending, Question, Step, Task
 from shared.domain.text import clean, width
 from shared.domain.times import iso
 from shared.prompts.ask import SHA256, SYSTEM, VERSION, render
+from shared.use_cases.climb_ladder import NOBODY_STANDS
 
 ANSWERED, ABSTAINED = 0, 1
 LONGEST_QUESTION: Final = 8_000
@@ -60,6 +61,7 @@ _NEXT: Final[Mapping[str, str]] = {
     No.LEDGER_UNREADABLE: "The budget cannot be read or written, so nothing is asked: `preflight` says what is wrong.",
     No.NO_TIME: "Too little time was left: give more with --timeout.",
     No.SWITCHED_OFF: "Its provider is off: `models --on` lets it be asked.",
+    NOBODY_STANDS: "No model serves it: `models` shows which providers are on, `models --on NAME` lets one be asked.",
     No.NOT_ASKED_BY_A_PERSON: "The dearest model wants --opus.",
     Ending.REFUSED: "The model would not answer this: put the question in other words.",
     Ending.TRUNCATED: "The answer was longer than one may be: ask for less.",
@@ -146,7 +148,9 @@ def _question(typed: str) -> str:
     if len(typed) > LONGEST_QUESTION:
         raise InvalidValue("question", f"{len(typed):,} characters", expected)
     text = clean(typed, len(typed) * 20, keep_lines=True)
-    if not text or width(text) > LONGEST_QUESTION:
+    if not text:
+        raise InvalidValue("question", "", expected)
+    if width(text) > LONGEST_QUESTION:
         raise InvalidValue("question", f"{width(text):,} characters to be shown", expected)
     return text
 
@@ -213,7 +217,7 @@ class _Told:
         return clean(str(self.answer.value), LONGEST_ANSWER, keep_lines=True)
 
     def _lines(self) -> Iterator[str]:
-        rows = [[s.rung.value, s.model or "-", s.outcome, clean(s.reason, 300)] for s in self.answer.steps]
+        rows = [[s.rung.value, s.model or "-", s.outcome, _reason(s)] for s in self.answer.steps]
         yield drawn("Rungs", ["rung", "model", "outcome", "reason"], rows, words=4)
         yield ""
         if self.answer.abstained:
@@ -271,6 +275,11 @@ class _Told:
 
     def _say(self, text: str) -> None:
         self.here.terminal.say(text)
+
+
+def _reason(step: Step) -> str:
+    code = _word(step)
+    return clean(code.replace("_", " ") + step.reason.removeprefix(code), 300)
 
 
 def _word(step: Step) -> str:

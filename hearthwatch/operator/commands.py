@@ -18,6 +18,10 @@ STACK: Final = "hearthwatch"
 RUN_FOLDER: Final = Path("build") / "run"
 """Where a run on this machine keeps what it leaves behind, when nobody chose another folder."""
 _LARGEST: Final = 1_000_000
+_OF_FORECASTS: Final = frozenset(
+    {"cap", "quiet", "template", "decisions_a_day", "decision_model", "articles_a_day", "batch", "watts", "tariff"}
+)
+"""The options that mean nothing without --forecast."""
 
 Command = argparse.ArgumentParser
 Run = Callable[[argparse.Namespace, "Surroundings"], int]
@@ -301,6 +305,9 @@ def _add_cost(commands: Commands, given: Callable[[], Surroundings] | None) -> N
     against_a_stack: Callable[[argparse.Namespace], int] = command.get_default("run")
 
     def run(options: argparse.Namespace) -> int:
+        stray = [name for name in sorted(_OF_FORECASTS) if getattr(options, name) != command.get_default(name)]
+        if stray and not options.forecast:
+            command.error(f"--{stray[0].replace('_', '-')} goes with --forecast")
         if not (options.forecast or options.savings):
             return against_a_stack(options)
         from hearthwatch.cost.offline import run_offline

@@ -96,6 +96,8 @@ class Plan:
         )
 
 
+Watch = Callable[[Asked, Response], None]
+"""Sees each request that was passed on, and its answer before that leaves."""
 Disturbance = Callable[[str, Sequence[Ask]], Plan | None]
 """Decides for each request of a function, given its name and what it asks for, what goes wrong; None is nothing."""
 
@@ -112,6 +114,7 @@ class Door:
         self._calls: dict[str, Counter[Ask]] = {}
         self._plans: list[Plan] = []
         self._disturbances: list[Disturbance] = []
+        self._watches: list[Watch] = []
         self._lock = Lock()
         self._one_at_a_time = Lock()
         self._closing = Event()
@@ -145,6 +148,10 @@ class Door:
         """Ask this too, from now on, about every request that no plan is for; the first that answers decides."""
         with self._lock:
             self._disturbances.append(disturbance)
+
+    def watch(self, watch: Watch) -> None:
+        """Show this every request that is passed on, from now on; where it raises, the answer is an error."""
+        self._watches.append(watch)
 
     def behave(self) -> None:
         """Drop every plan and every disturbance."""
@@ -214,6 +221,8 @@ class Door:
                 return self._denied(caller, asked, ask)
         with self._turn(asked):
             response = self._passed(request, asked, caller)
+            for watch in self._watches:
+                watch(asked, response)
         if asked.operation == "s3:GetObject" and response.status_code == 404:
             return self._hidden(asked, caller, response)
         return response

@@ -29,6 +29,7 @@ from local_stack.run.desk import Desk
 from local_stack.run.discord_sink import WEBHOOK_PATH
 from local_stack.run.folder import RunFolder
 from local_stack.run.function_log import logging_to
+from local_stack.run.kept_money import KeptMoney
 from local_stack.run.keys import LocalKeys
 from local_stack.run.mail_outbox import MailOutbox, as_email
 from local_stack.run.observer import BookFigures, Course, Frame, Observer, SimulatedFigures
@@ -225,9 +226,10 @@ class LocalRun:
 def open_run(plan: RunPlan, calendar: ExchangeCalendar, *, pace: Pace | None = None) -> Iterator[LocalRun]:
     """Start everything that a run needs, and stop it at the end; without a pace it has the one it was planned with."""
     folder = RunFolder(root=plan.settings.folder)
-    if plan.record is None:
-        folder.clear()
     with ExitStack() as started:
+        started.enter_context(folder.alone())
+        if plan.record is None:
+            folder.clear()
         started.enter_context(past_proxies())
         started.enter_context(logging_to(folder.log))
         yield _assembled(plan, folder, calendar, pace or _pace(plan), started)
@@ -259,6 +261,8 @@ def _assembled(
         SavedRun(folder.state).restore(wired.aws, wired.stores, exchange)
     elif market is not None:
         _begin(wired, market)
+    if settings.asks_claude:
+        _keep_money(cloud, folder)
     player = None
     if market is not None and simulator is not None:
         player = MarketPlayer(market.bars, simulator, history=market.history)
@@ -284,6 +288,13 @@ def _assembled(
         exchange=exchange,
         claude=claude,
     )
+
+
+def _keep_money(cloud: EmbeddedCloud, folder: RunFolder) -> None:
+    """Begin with what was spent at the real Claude, and let none of it be forgotten from now on."""
+    kept = KeptMoney(folder.money, {name: cloud.physical(name) for name in ("BookTable", "JournalTable")})
+    kept.restore(cloud.client("dynamodb").put_item)
+    cloud.door.watch(kept.after)
 
 
 def _pace(plan: RunPlan) -> Pace:

@@ -323,9 +323,13 @@ def closed(month: BudgetMonth, held: Reservation, cost: MicroDollars) -> BudgetM
 
 
 def granted(month: BudgetMonth, grant: Grant, rules: BudgetRules) -> BudgetMonth | Denied:
-    """Add a person's allowance: at most so many a day, never beyond the month; the same one again changes nothing."""
-    if grant.id in month.grants:
-        return month
+    """Add a person's allowance: at most so many a day, never beyond the month; the same one again changes nothing.
+
+    An id of another day is refused: its allowance serves on that day alone.
+    """
+    standing = month.grants.get(grant.id)
+    if standing is not None:
+        return month if standing.day == grant.day else Denied(why=No.NO_GRANT, wanted=grant.amount)
     of_day = [one for one in month.grants.values() if one.day == grant.day]
     if len(of_day) >= rules.grants_a_day:
         return Denied(why=No.NO_GRANT, wanted=grant.amount)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
+from hashlib import sha256
 from typing import Final, NewType
 
 from shared.domain.errors import InvalidValue
@@ -106,9 +107,10 @@ class PriceTable:
 
     @property
     def version(self) -> str:
-        """Name the table by the newest date in it, for the records of charges."""
+        """Name the table by the newest date in it and a digest of its rows, for the records of charges."""
         dates = [row.since for row in self.rows if row.since is not None]
-        return iso(max(dates)) if dates else "empty"
+        digest = sha256("\n".join(map(repr, self.rows)).encode()).hexdigest()[:8]
+        return f"{iso(max(dates))[:10]} {digest}" if dates else "empty"
 
     def models(self) -> Sequence[ModelId]:
         """List the models that have rows, each once, in the order of the table."""

@@ -118,6 +118,9 @@ class Question:
             raise InvalidValue("question.user", self.user, "some text")
         if not 1 <= self.least_tokens <= self.most_tokens <= MOST_TOKENS:
             raise InvalidValue("question.most_tokens", self.most_tokens, f"{self.least_tokens} to {MOST_TOKENS}")
+        for name, text in (("system", self.system), ("user", self.user)):
+            if any("\ud800" <= character <= "\udfff" for character in text):
+                raise InvalidValue(f"question.{name}", f"{len(text)} characters", "no half surrogate pair among them")
 
     @property
     def input_bound(self) -> int:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from shared.domain.budget import Denied, No
 from shared.domain.calls import Rung, WorkId
 from shared.domain.charges import Charge
-from shared.domain.errors import InvalidValue, OutcomeUnknown, Refused, TryAgain
+from shared.domain.errors import InvalidValue, OutcomeUnknown, Refused, Stop, TryAgain, Unavailable
 from shared.domain.providers import Offer
 from shared.domain.questions import Billed, Ending, PendingBatch, Question, Reply
 from shared.ports.budget import PendingBatches
@@ -22,7 +22,7 @@ from shared.use_cases.pay_for_answer import Held, PayForAnswer
 log = logging.getLogger(__name__)
 
 MOST_IN_BATCH: Final = 200
-"""So many reservations fit one stored item with room to spare."""
+"""So many reservations fit one stored item with room to spare; all batches under way share the month's."""
 ANSWERED_WITHIN: Final = timedelta(hours=24)
 """What the provider promises; after it a batch has expired, and what it did not answer is not charged."""
 
@@ -49,9 +49,10 @@ class AskInBatch:
     def submit(self, rung: Rung, questions: Sequence[Question]) -> Submitted:
         """Reserve each question in full and hand in those that were admitted.
 
-        When nobody knows whether the batch was taken, the money stays reserved and counts as spent in the end; when it
-        was refused, it is given back. Raises InvalidValue for too many questions, TryAgain when the catalogue cannot be
-        read, and OutcomeUnknown, Refused, InvalidValue or TryAgain from the provider.
+        When nobody knows whether the batch was taken, or it was taken and cannot be kept, the money stays reserved and
+        counts as spent in the end; when it was refused, it is given back. Raises InvalidValue for too many questions,
+        TryAgain when too many are under way or the catalogue cannot be read, and OutcomeUnknown, Refused, InvalidValue
+        or TryAgain from the provider.
         """
         if not 0 < len(questions) <= MOST_IN_BATCH:
             raise InvalidValue("batch", len(questions), f"1 to {MOST_IN_BATCH} questions")
@@ -61,12 +62,13 @@ class AskInBatch:
         offer = self.choices.catalogue().choice(rung, questions[0].task)
         if offer is None or offer.provider not in self.batches:
             return Submitted(None, tuple((question.work, No.SWITCHED_OFF) for question in questions))
+        self._require_room(len(questions))
         held, denied = self._hold(offer, questions)
         if not held:
             return Submitted(None, denied)
         name = self._handed_in(offer, held)
         reservations = tuple(one.reservation for one in held)
-        self.pending.put(PendingBatch(name=name, provider=offer.provider, submitted_at=now, held=reservations))
+        self._keep(PendingBatch(name=name, provider=offer.provider, submitted_at=now, held=reservations))
         return Submitted(name, denied)
 
     def collect(self, deliver: Deliver) -> int:
@@ -75,6 +77,17 @@ class AskInBatch:
         A batch is forgotten once all of it was delivered, so a result may be delivered twice, and is charged once.
         """
         return sum(self._collect(batch, deliver) for batch in self.pending.all())
+
+    def _require_room(self, more: int) -> None:
+        under_way = sum(len(batch.held) for batch in self.pending.all())
+        if under_way + more > MOST_IN_BATCH:
+            raise Unavailable(f"{under_way} questions wait in batches, at most {MOST_IN_BATCH}: {more} more do not fit")
+
+    def _keep(self, batch: PendingBatch) -> None:
+        try:
+            self.pending.put(batch)
+        except (TryAgain, Stop) as problem:
+            raise OutcomeUnknown(f"batch {batch.name} was taken and cannot be kept: {problem}") from problem
 
     def _hold(self, offer: Offer, questions: Sequence[Question]) -> tuple[list[Held], tuple[tuple[WorkId, No], ...]]:
         held: list[Held] = []
@@ -108,8 +121,8 @@ class AskInBatch:
             return False
         if replies is None:
             return False
+        charges = {held.id: self.pay.settle(held, replies[held.id]) for held in batch.held}
         for held in batch.held:
-            reply = replies[held.id]
-            deliver(held.call.work, reply, self.pay.settle(held, reply))
+            deliver(held.call.work, replies[held.id], charges[held.id])
         self.pending.remove(batch.name)
         return True

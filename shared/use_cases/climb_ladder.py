@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from shared.domain.budget import ENVELOPE_OF, Denied, No, ReservationId
 from shared.domain.calls import Rung
 from shared.domain.charges import Booked, Charge
-from shared.domain.errors import TryAgain
+from shared.domain.errors import Stop, TryAgain
 from shared.domain.journal import Plain
 from shared.domain.providers import CostKind, Offer
 from shared.domain.questions import WORTH_ANOTHER_TRY, Answer, Attempt, Ending, Misread, Question, Reply, Step
@@ -34,6 +34,8 @@ Read = Callable[[str], Plain]
 Suffices = Callable[[Plain], str]
 """Says why a value is not sure enough to act on; an empty text means that it is."""
 
+NOBODY_STANDS: Final = "no model stands on this rung"
+"""Why a rung is passed by whose provider is off, or that no adapter reaches."""
 _LEASE_OUTLIVES: Final = timedelta(seconds=5)
 _NO_HIGHER: Final = frozenset(
     {No.DAY_CLOSED, No.MONTH_SPENT, No.DAY_SPENT, No.ENVELOPE_SPENT, No.DECISIONS_COUNTED, No.TOO_OFTEN}
@@ -154,7 +156,7 @@ class _Climb:
             return _not_asked(rung, None, f"{No.LEDGER_UNREADABLE}: {problem}", no_higher=True)
         offer = catalogue.choice(rung, self._question.task)
         if offer is None or offer.provider not in ladder.models:
-            return _not_asked(rung, offer, "no model stands on this rung")
+            return _not_asked(rung, offer, NOBODY_STANDS)
         if self._deadline - ladder.clock.now() < ladder.rules.least_time:
             return _not_asked(rung, offer, No.NO_TIME, no_higher=True)
         key = self._question.key(offer.model)
@@ -164,7 +166,7 @@ class _Climb:
     def _from_cache(self, key: str, offer: Offer) -> _Found | None:
         try:
             known = self._ladder.known.get(key, self._ladder.clock.now())
-        except TryAgain as problem:
+        except (TryAgain, Stop) as problem:
             log.warning("known answers not to be had", extra={"problem": str(problem)})
             return None
         if known is None:
@@ -178,7 +180,7 @@ class _Climb:
             until = self._deadline + _LEASE_OUTLIVES
             if not ladder.leases.acquire(lease, self._run, ladder.clock.now(), until):
                 return _not_asked(offer.rung, offer, No.BEING_ASKED, no_higher=True)
-        except TryAgain as problem:
+        except (TryAgain, Stop) as problem:
             return _not_asked(offer.rung, offer, f"{No.LEDGER_UNREADABLE}: {problem}", no_higher=True)
         found = self._from_cache(key, offer) or self._asked(offer, is_paid=is_paid)
         if found.readable and not found.known:
@@ -227,7 +229,7 @@ class _Climb:
         charge = _free_charge(offer, question, reply, started, ladder)
         try:
             charge = ladder.charges.put(charge)
-        except TryAgain as problem:
+        except (TryAgain, Stop) as problem:
             log.warning("free call not recorded", extra={"work": question.work, "problem": str(problem)})
         return Paid(reply, charge)
 
@@ -244,13 +246,13 @@ class _Climb:
         ladder = self._ladder
         try:
             ladder.known.put(key, KnownAnswer(text, ladder.clock.now() + ladder.rules.answer_serves))
-        except TryAgain as problem:
+        except (TryAgain, Stop) as problem:
             log.warning("answer not kept", extra={"problem": str(problem)})
 
     def _release(self, lease: str) -> None:
         try:
             self._ladder.leases.release(lease, self._run)
-        except TryAgain as problem:
+        except (TryAgain, Stop) as problem:
             log.warning("question not released, its lease ends by itself", extra={"problem": str(problem)})
 
 

@@ -138,13 +138,13 @@ class PayForAnswer:
             standing = self.charges.put(charge)
             month = self.budgets.close(held, standing.cost)
             if reply.ending is Ending.SPEND_LIMIT:
-                self._close_day(held.day, reply, now)
+                self._close_day(self.day_of(now), reply, now)
             self._warn(held.day, month)
+            if cost == 0 and standing == charge:
+                self._give_back(held.call.work, held.number)
         except (TryAgain, Stop) as problem:
             log.error("charge not settled", extra={"reservation": held.id, "problem": str(problem)})
             standing = charge
-        if standing.cost == 0:
-            self._give_back(held.call.work, held.number)
         if cost > min(held.amount, standing.cost):
             self._tell_overrun(held, cost, now)
         return standing
@@ -230,7 +230,7 @@ class PayForAnswer:
     def _give_back(self, work: WorkId, number: int) -> None:
         try:
             self.work_charges.give_back(work, number)
-        except TryAgain as problem:
+        except (TryAgain, Stop) as problem:
             log.warning("claim not given back", extra={"work": work, "problem": str(problem)})
 
     def _close_day(self, day: date, reply: Reply, now: datetime) -> None:
@@ -271,7 +271,7 @@ class PayForAnswer:
     def _remember(self, day: date, level: str) -> None:
         try:
             self.budgets.warned(day, level)
-        except TryAgain as problem:
+        except (TryAgain, Stop) as problem:
             log.warning("warning not remembered", extra={"level": level, "problem": str(problem)})
 
     def _tell_denied(self, question: Question, denied: Denied, now: datetime) -> None:
@@ -298,7 +298,7 @@ class PayForAnswer:
             severity=Severity.WARNING,
             subject=question.work,
             at=now,
-            text=f"charged {MOST_CHARGES} times without an end: no paid model is asked for it again",
+            text=f"charged, or reserved for, {MOST_CHARGES} times without an end: no paid model is asked for it again",
             occurrence=question.work,
         )
         tell_quietly(self.alerts, alert)

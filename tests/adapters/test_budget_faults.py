@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from runpy import run_path
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import boto3
@@ -13,6 +14,7 @@ import pytest
 from botocore.config import Config
 from botocore.retries.standard import ExponentialBackoff
 
+from shared.adapters.aws import budget_item
 from shared.adapters.aws.budget import (
     DynamoBudgets,
     DynamoCharges,
@@ -31,7 +33,7 @@ from shared.adapters.aws.budget_item import (
 )
 from shared.adapters.aws.clients import TRIES, Aws
 from shared.adapters.aws.table import ITEM_LIMIT, Table
-from shared.contracts.stored import NewerSchema, Unreadable
+from shared.contracts.stored import GRANT, RESERVATION, NewerSchema, Unreadable
 from shared.domain.budget import BudgetMonth, DecisionId, GrantId, No
 from shared.domain.calls import WorkId
 from shared.domain.errors import InvalidValue, Throttled, TryAgain, Unavailable
@@ -354,6 +356,12 @@ def test_reservation_of_a_newer_schema_in_the_item_is_not_read(tables: Tables) -
 
     with pytest.raises(NewerSchema):
         DynamoBudgets(tables.near).month(MONTH)
+
+
+@pytest.mark.parametrize("form", [RESERVATION, GRANT])
+def test_schema_of_the_item_rises_with_that_of_its_texts(form: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(form, "schema", form.schema + 1)
+    assert run_path(budget_item.__file__)["SCHEMA"] == budget_item.SCHEMA + 1
 
 
 def test_reservation_of_another_text_and_the_same_value_is_closed_as_it_stands(tables: Tables) -> None:

@@ -82,6 +82,7 @@ def test_what_gemini_read_from_its_cache_and_what_it_thought_are_counted_apart()
         {"prompt_tokens": True},
         {"completion_tokens": "50"},
         {"prompt_cache_hit_tokens": 1_001},
+        {"total_tokens": 1_051},
     ],
 )
 def test_counts_of_deepseek_that_cannot_be_are_none_and_the_call_costs_its_bound(change: dict[str, Any]) -> None:
@@ -90,7 +91,13 @@ def test_counts_of_deepseek_that_cannot_be_are_none_and_the_call_costs_its_bound
 
 
 @pytest.mark.parametrize(
-    "change", [{"promptTokenCount": 0}, {"thoughtsTokenCount": -1}, {"cachedContentTokenCount": 1_001}]
+    "change",
+    [
+        {"promptTokenCount": 0},
+        {"thoughtsTokenCount": -1},
+        {"cachedContentTokenCount": 1_001},
+        {"totalTokenCount": 1_051},
+    ],
 )
 def test_counts_of_gemini_that_cannot_be_are_none_and_the_call_costs_its_bound(change: dict[str, Any]) -> None:
     found, _ = gemini(content({**GEMINIS.counts(1_000, 50), **change}))

@@ -228,6 +228,29 @@ def test_what_is_no_amount_is_refused(words: list[str], capsys: pytest.CaptureFi
     assert words[0] in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["--cap", "5"], ["--quiet"], ["--decision-model", "haiku"]])
+def test_what_belongs_to_a_forecast_is_refused_without_one(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for instead in ([], ["--savings"]):
+        with pytest.raises(SystemExit) as ended:
+            main(["cost", *instead, *words])
+        assert ended.value.code == 2
+        assert f"{words[0]} goes with --forecast" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [None, b"\xcf\x00", b"# a page", b"{}", b"{", b"Resources: 5", b"- a"])
+def test_a_file_that_is_no_template_is_named(
+    content: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "template.yaml"
+    if content is not None:
+        path.write_bytes(content)
+
+    assert main(["cost", "--forecast", "--template", str(path)]) == 2
+    assert str(path) in capsys.readouterr().err
+
+
 def test_savings_are_printed_with_their_arithmetic(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cost", "--savings"]) == 0
     out = capsys.readouterr().out

@@ -373,6 +373,15 @@ def test_same_grant_again_changes_nothing_before_and_after_its_use(budgets: Budg
     assert refused(budgets.reserve(wanted("again", grant="grant-1"), bounds(day=0))).why is No.NO_GRANT
 
 
+def test_grant_of_yesterday_is_not_given_again_today(budgets: Budgets) -> None:
+    admitted(budgets.grant(allowance(), RULES))
+    before = budgets.month(MONTH)
+    denied = budgets.grant(allowance(day=DAY + timedelta(days=1)), RULES)
+    assert isinstance(denied, Denied)
+    assert denied.why is No.NO_GRANT
+    assert budgets.month(MONTH) == before
+
+
 def test_fifth_grant_of_a_day_is_refused_and_another_day_has_its_own(budgets: Budgets) -> None:
     for number in range(4):
         assert shape(budgets.grant(allowance(f"grant-{number}"), RULES)) == "admitted"

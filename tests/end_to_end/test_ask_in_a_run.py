@@ -38,7 +38,7 @@ NOON = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
 """A Friday on which the shipped prices are in force."""
 
 
-def asked(folder: Path, question: str) -> dict[str, Any]:
+def asked(folder: Path, question: str, *, code: int = 0) -> dict[str, Any]:
     """Ask in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "hearthwatch", "ask", "--local", "--folder", str(folder), "--json", question],
@@ -49,7 +49,7 @@ def asked(folder: Path, question: str) -> dict[str, Any]:
         check=False,
         timeout=60,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr if code == 0 else "") == (code, "")
     told: dict[str, Any] = json.loads(done.stdout)
     return told
 
@@ -120,6 +120,38 @@ def test_a_key_asks_the_real_one_in_a_run_in_the_present_alone(tmp_path: Path) -
             assert "Claude" not in {part.name for part in ticked(run, 1).snapshots[-1].parts if part.is_real}
             assert asked(tmp_path / "played", "Why?")["answered"]
             assert bill(run.claude) > 0
+        assert len(real.requests) == seen
+
+
+def test_what_the_real_one_charged_is_known_to_the_next_run_though_this_one_was_killed_or_forgotten(
+    tmp_path: Path,
+) -> None:
+    """A run that is left without being saved has written no state, as one that was killed."""
+    clock, november = SimulatedClock(NOON - timedelta(seconds=30)), NOON.date().replace(day=1)
+    with ClaudeServer(clock, key=KEY) as real, ExchangeSimulator(small_exchange(), clock) as simulator:
+        real.answer_with(speak)
+        simulator.feed(bar("100", at=NOON - 2 * MINUTE), bar("200", at=NOON - 2 * MINUTE, symbol=AAPL))
+        given = on_an_account(simulator, tmp_path)
+        given = replace(given, keys=replace(given.keys, anthropic_key=SecretStr(KEY)), claude_url=real.url)
+        pace = PassingTime(clock, lambda at: simulator.feed(bar("100", at=at - MINUTE)))
+        with open_run(plan_run(given), Weekdays(), pace=pace) as run:
+            assert asked(tmp_path, "Why?")["answered"]
+        spent = bill(real)
+        with (tmp_path / "money.jsonl").open("a", encoding="utf-8") as kept:
+            kept.write('{"table":"BookTable","item":{"pk":{"S":"bud')
+
+        for fresh in (False, True):
+            with open_run(plan_run(replace(given, fresh=fresh)), Weekdays(), pace=pace) as run:
+                owner = run._wired.owner
+                assert owner.budgets.month(november).spent == spent > 0
+                assert [charge.cost for charge in owner.charges.of_day(NOON.date())] == [spent]
+
+        with open_run(plan_run(given), Weekdays(), pace=pace) as run:
+            (tmp_path / "money.jsonl").unlink()
+            (tmp_path / "money.jsonl").mkdir()
+            seen = len(real.requests)
+            refused = asked(tmp_path, "And now?", code=1)
+            assert not refused["answered"]
         assert len(real.requests) == seen
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -387,3 +388,23 @@ def test_ctrl_c_stops_a_simulation_with_one_line() -> None:
     running.send_signal(signal.SIGINT)
     _, errors = running.communicate(timeout=30)
     assert (running.returncode, errors) == (130, "hearthwatch: stopped\n")
+
+
+def test_a_python_without_the_packages_is_told_which_one_to_take() -> None:
+    words = [sys.executable, "-S", "-m", "hearthwatch", "cost", "--savings"]
+    done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("hearthwatch: this Python has no ")
+    assert ".venv/bin/python" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_leaves_early_ends_a_command_without_a_word() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = [sys.executable, "-m", "hearthwatch", "cost", "--savings"]
+    done = subprocess.run(words, cwd=PROJECT, stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(writing)
+
+    assert (done.returncode, done.stderr) == (141, b"")

@@ -12,6 +12,8 @@ from hearthwatch.replay.report import Report
 from hearthwatch.run_command import report_of_run
 from local_stack.run.service import Market, RunResult, open_run, plan_run
 from local_stack.run.tables import MANIFEST, StateError
+from local_stack.run.way_in import read_way_in
+from shared.domain.errors import Stop
 from tests.end_to_end.running import CALENDAR, play, play_once, settings, two_days
 
 HALF_FILLED = 17
@@ -88,3 +90,16 @@ def test_a_damaged_state_is_named_before_anything_starts(market: Market, tmp_pat
 
     with pytest.raises(StateError, match=r"manifest\.json: not the manifest"):
         plan_run(wanted)
+
+
+def test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on(market: Market, tmp_path: Path) -> None:
+    plan = plan_run(settings(market, tmp_path))
+    with open_run(plan, CALENDAR):
+        inside = read_way_in(tmp_path)
+        (tmp_path / "discord.jsonl").touch()
+        with pytest.raises(Stop, match="already: stop it, or name another --folder"), open_run(plan, CALENDAR):
+            pass
+        assert read_way_in(tmp_path) == inside
+        assert (tmp_path / "discord.jsonl").exists()
+    with open_run(plan, CALENDAR):
+        assert read_way_in(tmp_path) != inside

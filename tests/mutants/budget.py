@@ -370,7 +370,19 @@ _BOUNDS: Final = (
     Mutant(
         name="claim given back after a charge",
         breaks="only a call that cost nothing leaves its work uncharged",
-        edits=(Edit(_PAY, "        if standing.cost == 0:\n", "        if True:\n"),),
+        edits=(Edit(_PAY, "            if cost == 0 and standing == charge:\n", "            if True:\n"),),
+    ),
+    Mutant(
+        name="claim given back by a settlement that came again",
+        breaks="only the settlement that wrote the charge gives its claim back",
+        edits=(Edit(_PAY, "if cost == 0 and standing == charge:", "if cost == 0:"),),
+        test=f"{_HOLES}::test_a_settlement_that_comes_again_gives_no_claim_of_another_call_back",
+    ),
+    Mutant(
+        name="provider's own limit closes the day of the reservation",
+        breaks="a provider that takes no more money is not asked again on the day on which it said so",
+        edits=(Edit(_PAY, "self._close_day(self.day_of(now), reply, now)", "self._close_day(held.day, reply, now)"),),
+        test=f"{_HOLES}::test_the_providers_own_limit_that_is_heard_of_the_day_after_closes_that_day",
     ),
     Mutant(
         name="claim of another given back",

@@ -165,6 +165,7 @@ def test_a_question_of_no_or_too_many_characters_is_refused_before_anything_is_a
             assert (done.code, bodies(claude)) == (2, [])
             assert done.problem.startswith("question: ")
             assert len(done.problem) < 200
+            assert typed or done.problem == "question: '' is not usable, expected 1 to 8,000 characters"
 
 
 def test_the_longest_question_fits() -> None:
@@ -204,7 +205,7 @@ def test_the_dearest_model_is_asked_on_request_alone_and_only_with_a_price() -> 
         done = deployed.run("ask", "Why?", "--opus")
 
         assert (done.code, models(claude)) == (1, [HAIKU, SONNET])
-        assert "unpriced_model" in done.out
+        assert "unpriced model" in done.out
 
 
 # nobody answers
@@ -215,7 +216,7 @@ def test_nothing_is_asked_once_the_month_is_spent() -> None:
         done = deployed.run("ask", "Why?")
 
         assert (done.code, bodies(claude)) == (1, [])
-        assert "month_spent" in done.out
+        assert "month spent" in done.out
         assert "No answer.\nThe month's money is spent" in done.out
         assert "this decision cost $0.00; month $0.00 of $0.00" in done.out
 
@@ -232,6 +233,18 @@ def test_a_spent_share_is_said_and_an_allowance_lets_one_call_pass() -> None:
         used = deployed.run("ask", "Why else?", "--grant", grant.id)
         assert (used.code, len(bodies(claude))) == (1, 1)
         assert "That allowance is not one of today, or was used" in used.out
+
+
+def test_a_provider_that_was_switched_off_is_not_asked_and_it_says_how_to_switch_it_on() -> None:
+    with asked_of() as (deployed, claude):
+        assert deployed.run("models", "--off", "anthropic").code == 0
+        done = deployed.run("ask", "Why?")
+        told = json.loads(deployed.run("ask", "Why?", "--json").out)
+
+        assert (done.code, bodies(claude)) == (1, [])
+        assert done.out.count("`models --on NAME` lets one be asked.") == 1
+        assert "`preflight` tries the provider" not in done.out
+        assert len(told["next"]) == 1
 
 
 def test_without_a_key_nothing_is_paid_and_it_says_how_to_store_one() -> None:
@@ -266,7 +279,7 @@ def test_whatever_is_no_answer_is_none_and_is_on_the_bill() -> None:
             (Misbehaviour.REFUSAL, "refused", "put the question in other words"),
             (Misbehaviour.PROSE, "unreadable", "not in the form asked for"),
             (Misbehaviour.MAX_TOKENS, "truncated", "ask for less"),
-            (Misbehaviour.SPEND_LIMIT, "spend_limit", "provider's own limit"),
+            (Misbehaviour.SPEND_LIMIT, "spend limit", "provider's own limit"),
         ):
             claude.misbehave({wrong: 1.0}, seed=1)
             done = deployed.run("ask", f"Why {wrong}?")
@@ -285,7 +298,7 @@ def test_an_answer_that_never_comes_is_booked_at_its_worst() -> None:
         (charge,) = deployed.ports.charges.of_day(TODAY)
 
         assert done.code == 1
-        assert "timed_out" in done.out
+        assert "timed out" in done.out
         assert (charge.booked, charge.cost) == (Booked.AT_MOST, charge.held)
         assert claude.charged().total <= charge.cost == month_of(deployed).committed
 
@@ -298,7 +311,7 @@ def test_a_ledger_that_cannot_be_written_lets_nothing_be_asked() -> None:
         done = deployed.run("ask", "Why?")
 
         assert (done.code, bodies(claude)) == (1, [])
-        assert "ledger_unreadable" in done.out
+        assert "ledger unreadable" in done.out
 
 
 def test_a_stack_that_is_not_there_is_said() -> None:

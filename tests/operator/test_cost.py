@@ -371,6 +371,10 @@ def test_a_report_that_counts_less_is_shown_and_fine(name: str) -> None:
         ("{", "no JSON"),
         ("[]", "names no day"),
         ('{"data": []}', "is not a usage or cost report"),
+        (
+            '{"data": [{"starting_at": 5, "results": [{"model": "x"}]}], "has_more": false}',
+            "is not a usage or cost report",
+        ),
         ('{"data": [], "has_more": true}', "more pages follow"),
         (
             '{"data": [{"starting_at": "2026-11-20T00:00:00Z", "results": [{"model": "x"}]}], "has_more": false}',
@@ -387,6 +391,8 @@ def test_a_report_that_counts_less_is_shown_and_fine(name: str) -> None:
             "group the report by model",
         ),
         ("day,model,input,output\n2026-11-20,x,1,-1\n", "line 2"),
+        ("day,model,input,output\n2026-11-20,x,38a75,1\n", "line 2: '38a75' is no number of tokens"),
+        (f"day,model,input,output\n{'x' * 200_000}\n", "field larger than"),
         ("day,model,input,output\nyesterday,x,1,1\n", "line 2"),
         ("day,model,input,output\n2026-01-20,x,1,1\n2026-11-20,x,1,1\n", "more than 100 days"),
     ],
@@ -399,6 +405,16 @@ def test_a_report_that_cannot_be_read_says_where(tmp_path: Path, text: str, said
 
     assert (done.code, done.out) == (2, "")
     assert said in done.problem
+
+
+def test_a_report_that_is_not_there_and_one_that_is_no_text_are_named(tmp_path: Path) -> None:
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xcf\x00")
+    with deployed() as (deployment, _):
+        missing, unreadable = (asked(deployment, "--reconcile", str(path)) for path in (tmp_path / "none", binary))
+
+    assert missing.problem == f"{tmp_path / 'none'} cannot be read: No such file or directory"
+    assert unreadable.problem == f"{binary} cannot be read: it is not text in UTF-8"
 
 
 # allowances
@@ -414,6 +430,7 @@ def test_a_grant_shows_the_day_asks_once_and_prints_an_id_that_serves_once() -> 
         assert (done.code, done.problem, done.out.count("?")) == (0, "", 1)
         assert "Today: $0.0452 spent, $0.0566 reserved, $4.90 left of $5.00." in done.out
         assert f"Granted: {grant.id}\n" in done.out
+        assert f"`ask --grant {grant.id}`" in done.out
         assert grant.id.startswith("20261120-")
         assert (grant.amount, grant.day, grant.used) == (DOLLAR, DAY, False)
         assert b"earnings night" in _journal(deployment)
@@ -451,6 +468,9 @@ def test_a_fifth_grant_of_a_day_is_refused() -> None:
         done = deployment.run("grant", "--why", "x", "--yes")
 
         assert (done.code, done.problem) == (2, "not granted: as many as a day may have were granted already")
+        assert "Granted today: 4 of 4, $4.00 of today's limit are for these calls alone." in done.out
+        report = asked(deployment).out
+        assert "granted: 4 of 4, 0 used; $4.00 of the day's limit are for these calls alone." in report
         assert len(ports.budgets.month(DAY.replace(day=1)).grants) == 4
         assert as_json(asked(deployment, "--json"))["limits"]["day"]["limit"]["dollars"] == "9.000000"
 

@@ -178,11 +178,12 @@ class Budget(RuleBasedStateMachine):
         of_day = [one for one in self.books.grants.values() if one.day == day]
         fits = len(of_day) < RULES.grants_a_day
         fits = fits and self.books.committed(month=month_of(day)) + amount <= RULES.month
-        known = grant.id in self.books.grants
+        known = self.books.grants.get(grant.id)
+        fits = fits if known is None else known.day == day
 
         found = self.budgets.grant(grant, RULES)
 
-        assert isinstance(found, BudgetMonth) == (known or fits)
+        assert isinstance(found, BudgetMonth) == fits
         if fits and not known:
             self.books.grants[grant.id] = grant
 

@@ -130,7 +130,10 @@ def test_models_that_serve_as_shipped_can_all_be_asked_but_the_dearest() -> None
 
 
 def test_table_is_named_by_its_newest_date() -> None:
-    assert STARTING_PRICES.version == "2026-10-07T00:00:00Z"
+    assert STARTING_PRICES.version.startswith("2026-10-07 ")
+    dearer = PriceTable((*STARTING_PRICES.rows[:-1], replace(STARTING_PRICES.rows[-1], input=Decimal("0.01"))))
+    assert dearer.version.startswith("2026-10-07 ")
+    assert dearer.version != STARTING_PRICES.version
     assert PriceTable(()).version == "empty"
 
 

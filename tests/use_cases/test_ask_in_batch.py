@@ -159,6 +159,45 @@ def test_results_that_are_collected_twice_are_charged_once() -> None:
     assert len(till.charges.of_day(exchange_date(NOON))) == 2
 
 
+def test_what_cannot_be_delivered_keeps_nothing_from_being_settled() -> None:
+    till, desk = Till(), Desk()
+    batch = batching(till, desk)
+    batch.submit(Rung.SONNET, [later("one"), later("two")])
+    desk.says = answered(usage=HALF)
+
+    def fail(*_: object) -> None:
+        raise Unavailable("the reader is down")
+
+    with pytest.raises(Unavailable):
+        batch.collect(fail)
+    assert (till.month.reserved, till.month.spent) == (0, 4_000)
+
+
+def test_more_than_a_months_item_holds_waits_until_earlier_batches_are_settled() -> None:
+    till, desk = Till(rules=BudgetRules(day=10**9, month=10**10)), Desk()
+    batch = batching(till, desk)
+    batch.submit(Rung.SONNET, [later(f"{n}") for n in range(MOST_IN_BATCH)])
+    held = till.month.committed
+    with pytest.raises(Unavailable, match="200"):
+        batch.submit(Rung.SONNET, [later("one more")])
+    assert till.month.committed == held
+    desk.says = answered(usage=HALF)
+    batch.collect(Out())
+    assert batch.submit(Rung.SONNET, [later("one more")]).batch == "batch-1"
+
+
+def test_a_batch_that_was_taken_and_cannot_be_kept_is_of_unknown_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    till, desk = Till(), Desk()
+
+    def fail(*_: object) -> None:
+        raise Unavailable("the table")
+
+    monkeypatch.setattr(till.pending, "put", fail)
+    with pytest.raises(OutcomeUnknown, match="batch-0"):
+        batching(till, desk).submit(Rung.SONNET, [later("one")])
+    assert till.month.reserved > 0
+
+
 def test_a_provider_that_is_down_keeps_the_batch_for_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
     till, desk = Till(), Desk()
     batch = batching(till, desk)

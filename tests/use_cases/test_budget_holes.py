@@ -10,12 +10,13 @@ import pytest
 
 from shared.domain.budget import BudgetRules, Denied, GrantId, No
 from shared.domain.charges import Booked, Charge
-from shared.domain.errors import Unavailable
+from shared.domain.errors import InvalidValue, Unavailable
 from shared.domain.model_prices import SONNET, PriceRow, PriceTable
 from shared.domain.providers import SHIPPED
+from shared.domain.questions import Ending
 from shared.domain.times import Tick
 from shared.use_cases.pay_for_answer import Held, Paid
-from tests.fakes.till import NOON, Till, answered, question
+from tests.fakes.till import NOON, Till, answered, failed, question
 
 OFFER = SHIPPED.offers[SONNET]
 SECOND = timedelta(seconds=1)
@@ -83,6 +84,41 @@ def test_an_allowance_given_while_the_month_had_room_does_not_raise_it_when_it_i
     denied = till.pay()(OFFER, question(least_tokens=4_096, grant=GrantId("one")), till.deadline)
     assert isinstance(denied, Denied)
     assert (denied.why, till.claude.attempts) == (No.MONTH_SPENT, [])
+
+
+@pytest.mark.parametrize("field", ["system", "user"])
+def test_a_question_that_cannot_be_sent_is_none_so_that_nothing_is_held_for_it(field: str) -> None:
+    with pytest.raises(InvalidValue, match=field):
+        question(**{field: "half a pair \ud800"})
+
+
+def test_a_call_whose_charge_could_not_be_written_still_counts_for_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    till = Till()
+    monkeypatch.setattr(till.charges, "put", _unavailable)
+    for _ in range(5):
+        till.claude.script = [failed(Ending.OVERLOADED)]
+        till.pay()(OFFER, question(), till.deadline)
+    assert len(till.claude.attempts) == 3
+
+
+def test_a_settlement_that_comes_again_gives_no_claim_of_another_call_back() -> None:
+    till = Till()
+    first = hold(till)
+    till.pay().settle(first.reservation, failed(Ending.OVERLOADED))
+    till.clock.advance(SECOND)
+    hold(till)
+    till.pay().settle(first.reservation, failed(Ending.OVERLOADED))
+    assert [till.work_charges.claim(question().work, 3, till.clock.now()) for _ in range(3)] == [2, 3, None]
+
+
+def test_the_providers_own_limit_that_is_heard_of_the_day_after_closes_that_day() -> None:
+    till = Till()
+    late = hold(till).reservation
+    till.clock.advance(timedelta(days=1))
+    till.pay().settle(late, failed(Ending.SPEND_LIMIT, detail="no credit"))
+    denied = till.pay()(OFFER, question("another"), till.deadline)
+    assert isinstance(denied, Denied)
+    assert denied.why is No.DAY_CLOSED
 
 
 def _unavailable(*given: object) -> None:

@@ -8,6 +8,7 @@ from itertools import product
 
 import pytest
 
+from shared.contracts.stored import NewerSchema
 from shared.domain.budget import BudgetRules, No
 from shared.domain.calls import Rung, WorkId
 from shared.domain.charges import Booked, statement
@@ -223,6 +224,17 @@ class TestKnownAnswers:
         monkeypatch.setattr(till.known, method, _unavailable)
         assert ask(till).value == {"action": "hold"}
 
+    @pytest.mark.parametrize(
+        ("port", "method"), [("known", "get"), ("known", "put"), ("leases", "release"), ("work_charges", "give_back")]
+    )
+    def test_what_a_newer_version_of_the_program_stored_costs_no_answer(
+        self, port: str, method: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        till = Till()
+        monkeypatch.setattr(getattr(till, port), method, _newer)
+        till.claude.script = [failed(Ending.OVERLOADED)]
+        assert ask(till).value == {"action": "hold"}
+
 
 class TestTrouble:
     def test_money_that_is_gone_leaves_the_edge_and_the_rules(self) -> None:
@@ -297,6 +309,10 @@ def test_the_ladder_names_its_rungs_from_the_catalogue_alone() -> None:
     assert [on(SHIPPED, rung) for rung in Rung] == [None, None, HAIKU, SONNET, OPUS]
     assert on(WITH_EDGE, Rung.EDGE) == "mistral:7b"
     assert isinstance(Till().ladder(), ClimbLadder)
+
+
+def _newer(*_: object, **__: object) -> None:
+    raise NewerSchema("an item", 2, 1)
 
 
 def _unavailable(*_: object, **__: object) -> None:

@@ -11,7 +11,7 @@ from shared.domain.calls import Purpose, Rung, WorkId
 from shared.domain.charges import Booked
 from shared.domain.day_plan import exchange_date
 from shared.domain.errors import Stop, Unavailable
-from shared.domain.model_prices import DOLLAR, HAIKU, OPUS, SONNET, PriceRow, PriceTable, Usage
+from shared.domain.model_prices import DOLLAR, HAIKU, OPUS, SONNET, STARTING_PRICES, PriceRow, PriceTable, Usage
 from shared.domain.providers import SHIPPED, Offer
 from shared.domain.questions import Billed, Ending
 from shared.domain.times import Tick
@@ -55,7 +55,7 @@ class TestOneCall:
         assert (charge.provider, charge.model, charge.rung) == ("anthropic", SONNET, Rung.SONNET)
         assert (charge.work, charge.purpose, charge.ending) == ("why AAPL", Purpose.CHAT, Ending.COMPLETE)
         assert charge.usage == Usage(input=1_000, output=200)
-        assert charge.prices == "2026-10-07T00:00:00Z"
+        assert charge.prices == STARTING_PRICES.version
 
     @pytest.mark.parametrize(
         "ending", [Ending.REFUSED, Ending.TRUNCATED, Ending.CONTEXT_EXCEEDED, Ending.EMPTY, Ending.UNREADABLE]

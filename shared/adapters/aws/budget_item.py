@@ -48,8 +48,9 @@ from shared.domain.budget import (
 )
 from shared.domain.errors import InvalidValue
 
-SCHEMA: Final = 1
-"""The schema of the attributes; the texts in them carry their own."""
+SCHEMA: Final = RESERVATION.schema + GRANT.schema - 1
+"""The schema of the attributes. It rises with that of the texts in them: a version of the program that cannot read
+what is held is refused before it holds more, which it could only lose."""
 MOST_WEIGHT: Final = 200 * 1024
 """Bytes of open and remembered ids above which nothing more is reserved."""
 LONGEST_ID: Final = 128

@@ -77,12 +77,15 @@ def _read(got: Got) -> Reply:
 
 
 def _usage(body: Mapping[str, Any]) -> Usage | None:
-    """Read the counts; those of the cache are parts of the prompt's, and must make it up."""
+    """Read the counts; those of the cache are parts of the prompt's, and a total beyond ours counts what we do not."""
     counts = body.get("usage")
     try:
         if not isinstance(counts, Mapping) or "completion_tokens" not in counts:
             return None
         prompt, hit = tokens(counts, "prompt_tokens"), tokens(counts, "prompt_cache_hit_tokens")
-        return Usage(input=prompt - hit, output=tokens(counts, "completion_tokens"), cache_read=hit) if prompt else None
+        output = tokens(counts, "completion_tokens")
+        if not prompt or tokens(counts, "total_tokens") > prompt + output:
+            return None
+        return Usage(input=prompt - hit, output=output, cache_read=hit)
     except ValueError:
         return None

@@ -91,7 +91,10 @@ def _candidate(body: Mapping[str, Any]) -> tuple[Ending, str, str]:
 
 
 def _usage(body: Mapping[str, Any]) -> Usage | None:
-    """Read the counts: the prompt's include what was read from the cache, the answer's leave its thoughts out."""
+    """Read the counts: the prompt's include what was read from the cache, the answer's leave its thoughts out.
+
+    A total beyond these counts something that we do not know the price of.
+    """
     counts = body.get("usageMetadata")
     try:
         if not isinstance(counts, Mapping) or "promptTokenCount" not in counts:
@@ -99,6 +102,8 @@ def _usage(body: Mapping[str, Any]) -> Usage | None:
         cached = tokens(counts, "cachedContentTokenCount")
         prompt = tokens(counts, "promptTokenCount") + tokens(counts, "toolUsePromptTokenCount")
         output = tokens(counts, "candidatesTokenCount") + tokens(counts, "thoughtsTokenCount")
-        return Usage(input=prompt - cached, output=output, cache_read=cached) if prompt else None
+        if not prompt or tokens(counts, "totalTokenCount") > prompt + output:
+            return None
+        return Usage(input=prompt - cached, output=output, cache_read=cached)
     except ValueError:
         return None
