@@ -9,6 +9,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 from shared.bootstrap.entrance import telemetry
+from shared.bootstrap.telemetry import LOUD
 
 
 @contextmanager
@@ -16,7 +17,7 @@ def logging_to(path: Path) -> Iterator[None]:
     """Send what functions log and print to a file, with every secret taken out, and leave the terminal to the view."""
     path.parent.mkdir(parents=True, exist_ok=True)
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, levels = root.handlers[:], {logger: logger.level for logger in (root, *map(logging.getLogger, LOUD))}
     with path.open("a", encoding="utf-8", buffering=1) as log, redirect_stdout(log):
         telemetry().take_over()
         streams = [handler for handler in root.handlers if isinstance(handler, logging.StreamHandler)]
@@ -28,4 +29,5 @@ def logging_to(path: Path) -> Iterator[None]:
             for handler in streams:
                 handler.setStream(sys.__stdout__)
             root.handlers[:] = handlers
-            root.setLevel(level)
+            for logger, level in levels.items():
+                logger.setLevel(level)

@@ -208,17 +208,15 @@ TEMPLATES: Final[Mapping[str, Template]] = MappingProxyType(
         _K.CREDENTIAL_DUE: Template(
             "A key or secret must be renewed", "make a new one, store it, then delete the old one."
         ),
-        _K.BUDGET_WARNING: Template(
-            "Part of the model budget is used", "nothing; `hearthwatch cost` shows what it went to."
-        ),
+        _K.BUDGET_WARNING: Template("Model budget", "nothing; `python -m hearthwatch cost` shows what it went to."),
         _K.BUDGET_SPENT: Template(
             "No more money for models",
-            "nothing: stops and rules go on without; `hearthwatch cost` shows what it went to, and `hearthwatch grant` "
-            "allows one call more.",
+            "nothing: stops and rules go on without; `python -m hearthwatch cost` shows what it went to, and "
+            "`python -m hearthwatch grant` allows one call more.",
         ),
         _K.BUDGET_WRONG: Template(
             "The model budget does not add up",
-            "compare `hearthwatch cost --reconcile` with the provider's own figures before anything else.",
+            "compare `python -m hearthwatch cost --reconcile` with the provider's own figures before anything else.",
         ),
         _K.MODEL_UNPRICED: Template(
             "A model has no valid price", "add its price, or put another model on its rung; until then it is not asked."

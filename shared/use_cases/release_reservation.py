@@ -47,7 +47,8 @@ class ReleaseReservation:
         now = self.clock.now()
         held = {one.id: one for one in self.open()}.get(reservation)
         if held is None:
-            raise InvalidValue("reservation", reservation, "one that is open: see `hearthwatch release --list`")
+            expected = "one that is open: see `python -m hearthwatch release --list`"
+            raise InvalidValue("reservation", reservation, expected)
         call_ends = held.expires_at - self.rules.expires_after
         if now <= call_ends:
             raise InvalidValue("reservation", reservation, f"one whose call is over: this may run to {iso(call_ends)}")
