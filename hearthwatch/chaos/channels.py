@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from local_stack.exchange.server import ExchangeSimulator
-from local_stack.loopback import LoopbackServer
+from local_stack.loopback import LoopbackServer, Served
 from local_stack.run.discord_sink import WEBHOOK_PATH, DiscordSink
 from shared.domain.assets import Symbol
 from shared.ports.clock import Clock
@@ -26,7 +26,7 @@ RETRY_AFTER: Final = 30
 """Seconds that a Discord which answers 429 asks to wait."""
 
 
-class Channels:
+class Channels(Served):
     """Discord and Yahoo on one port; Yahoo knows what traded last at the exchange."""
 
     def __init__(self, clock: Clock, exchange: ExchangeSimulator, folder: Path) -> None:
@@ -36,25 +36,12 @@ class Channels:
         self._exchange = exchange
         chart = Route(f"{YAHOO}/{{symbol}}", self._chart, methods=["GET"])
         self._refusals = _Refusals(Starlette(routes=[*self.sink.routes(), chart]))
-        self._server = LoopbackServer(self._refusals, "channels")
-
-    def start(self) -> str:
-        """Serve, and return the address."""
-        return self._server.start()
-
-    def stop(self) -> None:
-        """Stop serving."""
-        self._server.stop()
-
-    @property
-    def url(self) -> str:
-        """Give the address."""
-        return self._server.url
+        super().__init__(LoopbackServer(self._refusals, "channels"))
 
     @property
     def webhook(self) -> str:
         """Give the address of the webhook."""
-        return f"{self._server.url}{WEBHOOK_PATH}"
+        return f"{self.url}{WEBHOOK_PATH}"
 
     def refuse(self, path: str, status: int) -> Callable[[], int]:
         """Answer everything under a path with this status, and return what counts how often that happened."""

@@ -13,7 +13,7 @@ from typing import Final
 
 from shared.domain.budget import BudgetRules
 from shared.domain.forecast import TRADING_DAYS, Item, PaidCalls
-from shared.domain.model_prices import HAIKU, OPUS, SONNET, ModelId
+from shared.domain.model_prices import HAIKU, SONNET, ModelId
 
 SYMBOLS: Final = 30
 OPEN_MINUTES: Final = TRADING_DAYS * 390
@@ -146,4 +146,3 @@ REFERENCE: Final[Mapping[Item, Decimal]] = {
     Item.MAIL: Decimal(200),
 }
 """The annex's month. Of logs, S3 and mail it gives dollars alone: $0.25, $0.02 and $0.02 are these counts."""
-REFERENCE_MODELS: Final = (HAIKU, SONNET, OPUS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -211,7 +211,6 @@ class Answer:
     asked_at: datetime
     steps: tuple[Step, ...]
     from_cache: bool = False
-    facts: Mapping[str, Plain] = field(default_factory=dict)
 
     @property
     def abstained(self) -> bool:

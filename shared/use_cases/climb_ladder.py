@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from shared.domain.budget import ENVELOPE_OF, Denied, No, ReservationId
+from shared.domain.budget import ENVELOPE_OF, SPENT, Denied, No, ReservationId
 from shared.domain.calls import Rung
 from shared.domain.charges import Booked, Charge
 from shared.domain.errors import Stop, TryAgain
@@ -37,10 +37,14 @@ Suffices = Callable[[Plain], str]
 NOBODY_STANDS: Final = "no model stands on this rung"
 """Why a rung is passed by whose provider is off, or that no adapter reaches."""
 _LEASE_OUTLIVES: Final = timedelta(seconds=5)
-_NO_HIGHER: Final = frozenset(
-    {No.DAY_CLOSED, No.MONTH_SPENT, No.DAY_SPENT, No.ENVELOPE_SPENT, No.DECISIONS_COUNTED, No.TOO_OFTEN}
-    | {No.LEDGER_UNREADABLE, No.NO_TIME, No.NO_GRANT, No.GRANT_TOO_SMALL}
-)
+_NO_HIGHER: Final = SPENT | {
+    No.DECISIONS_COUNTED,
+    No.TOO_OFTEN,
+    No.LEDGER_UNREADABLE,
+    No.NO_TIME,
+    No.NO_GRANT,
+    No.GRANT_TOO_SMALL,
+}
 """Refusals that a dearer rung would only repeat."""
 
 

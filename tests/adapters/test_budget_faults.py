@@ -40,7 +40,7 @@ from shared.domain.errors import InvalidValue, Throttled, TryAgain, Unavailable
 from shared.domain.model_prices import DOLLAR
 from shared.domain.providers import Switches
 from shared.ports.budget import KnownAnswer
-from tests.fakes.aws import connect, local_session, make_table, served
+from tests.fakes.aws import local_session, make_table
 from tests.fakes.aws_proxy import (
     AwsProxy,
     Step,
@@ -77,23 +77,6 @@ if TYPE_CHECKING:
 
 LOST = [lose_answer, reset_in_body]
 WORK = WorkId("article 7")
-
-
-@pytest.fixture(scope="module")
-def account() -> Iterator[str]:
-    with served() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def aws(account: str) -> Aws:
-    return connect(account)
-
-
-@pytest.fixture(scope="module")
-def proxy(account: str) -> Iterator[AwsProxy]:
-    with AwsProxy(account) as proxy:
-        yield proxy
 
 
 @pytest.fixture(autouse=True)

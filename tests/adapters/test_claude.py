@@ -64,17 +64,6 @@ STREAMS: Final[Mapping[str, tuple[str, Ending, Billed, int, int]]] = {
 
 
 @pytest.fixture
-def clock() -> SimulatedClock:
-    return SimulatedClock(NOW)
-
-
-@pytest.fixture
-def claude(clock: SimulatedClock) -> Iterator[ClaudeServer]:
-    with ClaudeServer(clock) as running:
-        yield running
-
-
-@pytest.fixture
 def model(claude: ClaudeServer, clock: SimulatedClock) -> ClaudeModel:
     return ClaudeModel(lambda _: claude.key, clock, url=claude.url)
 

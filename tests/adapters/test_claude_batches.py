@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from math import ceil
 from typing import Any, Final
@@ -26,17 +25,6 @@ from tests.fakes.scripted_http import ScriptedServer, hang_up, reply, reset_in_b
 
 M: Final = Misbehaviour
 FIRST, SECOND, THIRD = (ReservationId(f"a1b2c3-{number}") for number in range(3))
-
-
-@pytest.fixture
-def clock() -> SimulatedClock:
-    return SimulatedClock(NOW)
-
-
-@pytest.fixture
-def claude(clock: SimulatedClock) -> Iterator[ClaudeServer]:
-    with ClaudeServer(clock) as running:
-        yield running
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ from shared.domain.reconciliation import BrokerFacts
 from shared.domain.times import Tick
 from shared.domain.trading_state import UNREADABLE_KILL_SWITCH, KillSwitch, SwitchMode, trading_state
 from shared.use_cases.check_risk import read_kill_switch
-from tests.fakes.aws import connect, local_session, make_table, served
+from tests.fakes.aws import local_session, make_table
 from tests.fakes.aws_proxy import (
     AwsProxy,
     Step,
@@ -68,23 +68,6 @@ if TYPE_CHECKING:
 
 LOST = [lose_answer, reset_in_body]
 DOWN = [fail, reset]
-
-
-@pytest.fixture(scope="module")
-def account() -> Iterator[str]:
-    with served() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def aws(account: str) -> Aws:
-    return connect(account)
-
-
-@pytest.fixture(scope="module")
-def proxy(account: str) -> Iterator[AwsProxy]:
-    with AwsProxy(account) as proxy:
-        yield proxy
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_CEILING
@@ -20,7 +21,7 @@ from local_stack.claude.server import ClaudeServer
 from local_stack.exchange.server import ExchangeSimulator
 from local_stack.run.claude_part import prices_from, speak
 from local_stack.run.keys import LocalKeys
-from local_stack.run.service import LocalRun, open_run, plan_run
+from local_stack.run.service import LocalRun, RunSettings, open_run, plan_run
 from shared.adapters.memory.clock import SimulatedClock
 from shared.contracts.model_prices import priced, read_price_rows
 from shared.domain.budget import BudgetMonth
@@ -98,15 +99,22 @@ def test_the_ledger_holds_what_the_played_claude_charged_and_keeps_it(tmp_path: 
         assert month(run).spent == first + bill(run.claude)
 
 
-def test_a_key_asks_the_real_one_in_a_run_in_the_present_alone(tmp_path: Path) -> None:
-    """What stands where the real one would is another server on this machine."""
+@contextmanager
+def with_a_key(folder: Path) -> Iterator[tuple[ClaudeServer, RunSettings, PassingTime]]:
+    """Give what stands where the real Claude would, a run on an account with its key, and the run's pace."""
     clock = SimulatedClock(NOON - timedelta(seconds=30))
     with ClaudeServer(clock, key=KEY) as real, ExchangeSimulator(small_exchange(), clock) as simulator:
         real.answer_with(speak)
         simulator.feed(bar("100", at=NOON - 2 * MINUTE), bar("200", at=NOON - 2 * MINUTE, symbol=AAPL))
-        given = on_an_account(simulator, tmp_path)
+        given = on_an_account(simulator, folder)
         given = replace(given, keys=replace(given.keys, anthropic_key=SecretStr(KEY)), claude_url=real.url)
         pace = PassingTime(clock, lambda at: simulator.feed(bar("100", at=at - MINUTE)))
+        yield real, given, pace
+
+
+def test_a_key_asks_the_real_one_in_a_run_in_the_present_alone(tmp_path: Path) -> None:
+    """What stands where the real one would is another server on this machine."""
+    with with_a_key(tmp_path) as (real, given, pace):
         with open_run(plan_run(given), Weekdays(), pace=pace) as run:
             shown = ticked(run, 2).snapshots[-1]
             assert run.claude is None
@@ -127,13 +135,8 @@ def test_what_the_real_one_charged_is_known_to_the_next_run_though_this_one_was_
     tmp_path: Path,
 ) -> None:
     """A run that is left without being saved has written no state, as one that was killed."""
-    clock, november = SimulatedClock(NOON - timedelta(seconds=30)), NOON.date().replace(day=1)
-    with ClaudeServer(clock, key=KEY) as real, ExchangeSimulator(small_exchange(), clock) as simulator:
-        real.answer_with(speak)
-        simulator.feed(bar("100", at=NOON - 2 * MINUTE), bar("200", at=NOON - 2 * MINUTE, symbol=AAPL))
-        given = on_an_account(simulator, tmp_path)
-        given = replace(given, keys=replace(given.keys, anthropic_key=SecretStr(KEY)), claude_url=real.url)
-        pace = PassingTime(clock, lambda at: simulator.feed(bar("100", at=at - MINUTE)))
+    november = NOON.date().replace(day=1)
+    with with_a_key(tmp_path) as (real, given, pace):
         with open_run(plan_run(given), Weekdays(), pace=pace) as run:
             assert asked(tmp_path, "Why?")["answered"]
         spent = bill(real)
